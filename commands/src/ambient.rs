@@ -1,0 +1,27 @@
+//! The clock and the source of ids of a running process. Everything else takes them as parameters.
+
+use uuid::Uuid;
+use xagent_ledger::Clock;
+
+/// The machine's clock.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the machine's clock")]
+    fn now_us(&self) -> i64 {
+        chrono::Utc::now().timestamp_micros()
+    }
+}
+
+/// Draws UUID v7 ids.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Ids;
+
+impl Ids {
+    /// A new id.
+    #[expect(clippy::disallowed_methods, reason = "the one place that draws ids")]
+    pub fn draw(self) -> Uuid {
+        Uuid::now_v7()
+    }
+}

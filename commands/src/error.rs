@@ -1,0 +1,51 @@
+//! Why a command did not go through, by what its caller would do differently.
+
+use xagent_domain::DecisionMade;
+use xagent_domain::governed::Refusal;
+use xagent_ledger::LedgerError;
+
+/// What is wrong with the caller's input.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {message}")]
+pub struct InvalidInput {
+    /// JSON pointer of the field at fault.
+    pub field: String,
+    /// What is wrong and how to mend it.
+    pub message: String,
+}
+
+impl InvalidInput {
+    /// `field` is wrong because of `message`.
+    pub fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { field: field.into(), message: message.into() }
+    }
+}
+
+/// A command that did not go through.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    /// The law said no; the denial is recorded.
+    #[error("denied by policy")]
+    Denied(Box<DecisionMade>),
+    /// The aggregate's state does not allow it.
+    #[error(transparent)]
+    Refused(Refusal),
+    /// The input is wrong.
+    #[error(transparent)]
+    Invalid(#[from] InvalidInput),
+    /// The ledger said no or is away.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// Others kept writing the same stream.
+    #[error("the stream {0} is too busy: try again")]
+    Contended(String),
+}
+
+impl From<Refusal> for CommandError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Denied(decision) => Self::Denied(decision),
+            other => Self::Refused(other),
+        }
+    }
+}

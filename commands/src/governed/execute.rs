@@ -1,0 +1,181 @@
+//! The executor: load, ask the law, decide, append; again from fresh state when another was faster.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::Rng;
+use xagent_domain::access::{Access, AccessEvent};
+use xagent_domain::governed::{Command, Governed, Refusal};
+use xagent_domain::{Blob, Context, DecisionMade, Intent, Metadata, Tenant, Usage};
+use xagent_ledger::{Append, Clock, CommandKey, Committed, Expected, Ledger, LedgerError, Receipt};
+
+use super::{Law, UsageCounters};
+use crate::CommandError;
+
+/// How often a command is decided anew when other commands of its stream were faster.
+const ATTEMPTS: u32 = 8;
+
+/// A command on its way to an aggregate.
+pub struct Request<A> {
+    /// Whose.
+    pub tenant: Tenant,
+    /// Which aggregate.
+    pub aggregate_id: String,
+    /// What.
+    pub act: A,
+    /// Who means it; none where a worker records what has happened.
+    pub intent: Option<Intent>,
+    /// Content the events refer to.
+    pub blobs: Vec<Blob>,
+    /// Who caused it, in what trace.
+    pub metadata: Metadata,
+    /// The caller's idempotency key.
+    pub key: Option<CommandKey>,
+}
+
+/// A command that went through.
+pub struct Executed<D: Governed> {
+    /// What was promised.
+    pub receipt: Receipt,
+    /// What happened; empty where the command was a repetition.
+    pub events: Vec<Committed<D::Event>>,
+    /// The state after it.
+    pub state: D,
+    /// Whether this is the answer to an earlier, equal command.
+    pub repeated: bool,
+}
+
+/// Executes commands. Cheap to clone.
+#[derive(Clone)]
+pub struct Executor {
+    ledger: Ledger,
+    law: Law,
+    clock: Arc<dyn Clock>,
+    usage: Arc<UsageCounters>,
+}
+
+impl Executor {
+    /// Over a ledger, under a law.
+    pub fn new(ledger: Ledger, law: Law, clock: Arc<dyn Clock>) -> Self {
+        Self { ledger, law, clock, usage: Arc::default() }
+    }
+
+    /// The ledger.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// The law.
+    pub fn law(&self) -> &Law {
+        &self.law
+    }
+
+    /// Microseconds since 1970.
+    pub fn now_us(&self) -> i64 {
+        self.clock.now_us()
+    }
+
+    /// Carries out one command: all of its events are committed, or none.
+    pub async fn execute<D: Governed>(&self, request: Request<D::Act>) -> Result<Executed<D>, CommandError> {
+        if let Some(repeated) = self.repetition(&request).await? {
+            return Ok(repeated);
+        }
+        let usage = self.count(request.intent.as_ref());
+        for attempt in 0..ATTEMPTS {
+            match self.attempt::<D>(&request, usage).await {
+                Err(CommandError::Ledger(LedgerError::Conflict { .. })) => back_off(attempt).await,
+                Err(CommandError::Denied(decision)) => {
+                    self.record_access(&request.tenant, &decision, &request.metadata).await?;
+                    return Err(CommandError::Denied(decision));
+                }
+                other => return other,
+            }
+        }
+        Err(CommandError::Contended(request.aggregate_id))
+    }
+
+    /// Decides whether `intent` may read, on no aggregate's state. Denials and, where `keep` says so, permissions are recorded.
+    pub async fn authorise_read(&self, intent: &Intent, keep: bool, metadata: &Metadata) -> Result<(), CommandError> {
+        let context = Context { now_us: self.now_us(), usage: self.count(Some(intent)) };
+        let inquiry = xagent_domain::command_inquiry(None, intent, &context)?;
+        let (ruling, blob) = self.law.ask(&inquiry).await;
+        let decision = Box::new(ruling.answering(&inquiry, &context).map_err(Refusal::from)?);
+        if keep || !decision.allow {
+            self.record(&intent.principal.tenant, &decision, blob, metadata).await?;
+        }
+        if decision.allow { Ok(()) } else { Err(CommandError::Denied(decision)) }
+    }
+
+    async fn repetition<D: Governed>(&self, request: &Request<D::Act>) -> Result<Option<Executed<D>>, CommandError> {
+        let Some(key) = &request.key else { return Ok(None) };
+        let Some(receipt) = self.ledger.receipt(&request.tenant, key).await? else { return Ok(None) };
+        let state = self.ledger.load::<D>(&request.tenant, &receipt.aggregate_id).await?.state;
+        Ok(Some(Executed { receipt, events: Vec::new(), state, repeated: true }))
+    }
+
+    async fn attempt<D: Governed>(&self, request: &Request<D::Act>, usage: Usage) -> Result<Executed<D>, CommandError> {
+        let loaded = self.ledger.load::<D>(&request.tenant, &request.aggregate_id).await?;
+        let (mut state, sequence) = (loaded.state, loaded.sequence);
+        let context = Context { now_us: self.now_us(), usage };
+        let inquiries = state.inquiries(&request.act, request.intent.as_ref(), &context)?;
+        let mut blobs = request.blobs.clone();
+        let mut rulings = Vec::with_capacity(inquiries.len());
+        for inquiry in &inquiries {
+            let (ruling, blob) = self.law.ask(inquiry).await;
+            rulings.push(ruling);
+            blobs.extend(blob);
+        }
+        let command = Command { act: request.act.clone(), intent: request.intent.clone(), context, rulings };
+        let events = state.decide(&command)?;
+        let appended = self
+            .ledger
+            .append::<D>(Append {
+                tenant: request.tenant.clone(),
+                aggregate_id: request.aggregate_id.clone(),
+                expected: Expected::Exactly(sequence),
+                events,
+                blobs,
+                metadata: request.metadata.clone(),
+                command: request.key.clone(),
+            })
+            .await?;
+        appended.events.iter().for_each(|event| state.evolve(event.event()));
+        Ok(Executed { receipt: appended.receipt, events: appended.events, state, repeated: appended.repeated })
+    }
+
+    fn count(&self, intent: Option<&Intent>) -> Usage {
+        intent.map_or_else(Usage::default, |intent| {
+            self.usage.count(&intent.principal, intent.name == "run.propose", self.now_us())
+        })
+    }
+
+    async fn record_access(&self, tenant: &Tenant, decision: &DecisionMade, metadata: &Metadata) -> Result<(), CommandError> {
+        self.record(tenant, decision, None, metadata).await
+    }
+
+    async fn record(
+        &self, tenant: &Tenant, decision: &DecisionMade, blob: Option<Blob>, metadata: &Metadata,
+    ) -> Result<(), CommandError> {
+        let append = Append {
+            tenant: tenant.clone(),
+            aggregate_id: format!("{tenant}/{}", day(self.now_us())),
+            expected: Expected::Any,
+            events: vec![AccessEvent::DecisionMade(Box::new(decision.clone()))],
+            blobs: blob.into_iter().collect(),
+            metadata: metadata.clone(),
+            command: None,
+        };
+        self.ledger.append::<Access>(append).await?;
+        Ok(())
+    }
+}
+
+fn day(now_us: i64) -> String {
+    chrono::DateTime::from_timestamp_micros(now_us).map(|at| at.format("%Y-%m-%d").to_string()).unwrap_or_default()
+}
+
+async fn back_off(attempt: u32) {
+    let bound = 2_u64 << attempt.min(6);
+    let jitter = rand::rng().random_range(0..=bound);
+    tokio::time::sleep(Duration::from_millis(jitter)).await;
+}

@@ -1,0 +1,80 @@
+//! Asking the law: the active bundle, an engine, bounded concurrency, a bounded wait.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use tokio::sync::Semaphore;
+use xagent_domain::{
+    Content, DecisionId, Digest, EngineIdentity, Entrypoint, Evaluation, FailureClass, Inquiry, Limits, Outcome, Ruling,
+};
+use xagent_policies::PolicyEngine;
+
+use crate::Ids;
+
+/// How long beyond the engine's own limit an answer is waited for.
+const GRACE: Duration = Duration::from_millis(400);
+
+/// The law in force. Whatever goes wrong in asking it is a denial.
+#[derive(Clone)]
+pub struct Law {
+    engine: Arc<dyn PolicyEngine>,
+    active: Arc<ArcSwapOption<Digest>>,
+    slots: Arc<Semaphore>,
+    limits: Limits,
+    ids: Ids,
+}
+
+impl Law {
+    /// A law without an active bundle: it denies everything until [`Law::activate`].
+    pub fn new(engine: Arc<dyn PolicyEngine>, limits: Limits, concurrency: usize) -> Self {
+        let slots = Arc::new(Semaphore::new(concurrency));
+        Self { engine, active: Arc::default(), slots, limits, ids: Ids }
+    }
+
+    /// Lets `bundle`, which the engine has loaded, decide from here on.
+    pub fn activate(&self, bundle: Digest) {
+        self.active.store(Some(Arc::new(bundle)));
+    }
+
+    /// The bundle in force.
+    pub fn active(&self) -> Option<Digest> {
+        self.active.load().as_deref().copied()
+    }
+
+    /// Asks one question.
+    pub async fn ask(&self, inquiry: &Inquiry) -> (Ruling, Option<xagent_domain::Blob>) {
+        let evaluation = self.evaluate(inquiry).await;
+        let (input, blob) = Content::json(inquiry.input.clone());
+        (Ruling { decision: DecisionId::new(self.ids.draw()), input, evaluation }, blob)
+    }
+
+    async fn evaluate(&self, inquiry: &Inquiry) -> Evaluation {
+        let entrypoint = inquiry.question.entrypoint();
+        let Some(bundle) = self.active() else {
+            let none = Digest::from_bytes([0; 32]);
+            return self.failed(none, entrypoint, FailureClass::BundleMissing, "no bundle is active");
+        };
+        let wait = Duration::from_millis(self.limits.timeout_ms) + GRACE;
+        let Ok(Ok(slot)) = tokio::time::timeout(wait, self.slots.clone().acquire_owned()).await else {
+            return self.failed(bundle, entrypoint, FailureClass::EngineUnavailable, "the policy engine is too busy");
+        };
+        let (engine, input, rule) = (self.engine.clone(), inquiry.input.clone(), entrypoint.clone());
+        let answer = tokio::task::spawn_blocking(move || {
+            let evaluation = engine.decide(&bundle, &rule, &input);
+            drop(slot);
+            evaluation
+        });
+        match tokio::time::timeout(wait, answer).await {
+            Ok(Ok(evaluation)) => evaluation,
+            Ok(Err(_)) => self.failed(bundle, entrypoint, FailureClass::EngineUnavailable, "the policy engine broke off"),
+            Err(_) => self.failed(bundle, entrypoint, FailureClass::Timeout, "the policy engine gave no answer in time"),
+        }
+    }
+
+    fn failed(&self, bundle: Digest, entrypoint: Entrypoint, class: FailureClass, message: &str) -> Evaluation {
+        let engine = EngineIdentity { name: "none".to_owned(), version: String::new(), mode: String::new() };
+        let outcome = Outcome::Failure { class, message: message.to_owned() };
+        Evaluation { entrypoint, bundle, engine, limits: self.limits, outcome, duration_us: 0 }
+    }
+}

@@ -1,0 +1,12 @@
+//! Decide, record, and only then act.
+
+mod execute;
+mod law;
+mod permit;
+mod usage;
+
+pub use execute::{Executed, Executor, Request};
+pub use law::Law;
+pub use permit::{Allowed, ToolCall};
+pub(crate) use permit::PermitError;
+pub use usage::UsageCounters;

@@ -1,0 +1,57 @@
+//! Counters of the last minute, per principal, that policies may use. In this process only.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Mutex;
+
+use xagent_domain::{Principal, Usage};
+
+const MINUTE_US: i64 = 60_000_000;
+/// Principals remembered at once; beyond it, those idle for a minute are forgotten.
+const REMEMBERED: usize = 10_000;
+/// Moments kept per counter: no limit a policy sets is larger.
+const KEPT: usize = 20_000;
+
+/// What a principal did of late.
+#[derive(Default)]
+struct Recent {
+    commands: VecDeque<i64>,
+    tool_calls: VecDeque<i64>,
+}
+
+/// Counts commands and tool calls.
+#[derive(Default)]
+pub struct UsageCounters(Mutex<HashMap<(String, String), Recent>>);
+
+impl UsageCounters {
+    /// Counts one command, and one tool call where it proposes one; returns the counts before it.
+    pub fn count(&self, principal: &Principal, proposes: bool, now_us: i64) -> Usage {
+        let mut all = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if all.len() >= REMEMBERED {
+            all.retain(|_, recent| recent.commands.back().is_some_and(|at| at + MINUTE_US > now_us));
+        }
+        let recent = all.entry((principal.tenant.to_string(), principal.id.clone())).or_default();
+        let usage = Usage {
+            commands_last_minute: live(&mut recent.commands, now_us),
+            tool_calls_last_minute: live(&mut recent.tool_calls, now_us),
+        };
+        push(&mut recent.commands, now_us);
+        if proposes {
+            push(&mut recent.tool_calls, now_us);
+        }
+        usage
+    }
+}
+
+fn live(moments: &mut VecDeque<i64>, now_us: i64) -> u32 {
+    while moments.front().is_some_and(|at| at + MINUTE_US <= now_us) {
+        moments.pop_front();
+    }
+    u32::try_from(moments.len()).unwrap_or(u32::MAX)
+}
+
+fn push(moments: &mut VecDeque<i64>, now_us: i64) {
+    if moments.len() == KEPT {
+        moments.pop_front();
+    }
+    moments.push_back(now_us);
+}

@@ -1,0 +1,20 @@
+//! The write side: commands decided by the law, the agent loop, planners, tools, workers.
+//!
+//! The doors call it; it calls the ledger, the law and the domain. No tool runs here without a
+//! permit made from a committed decision.
+
+mod ambient;
+mod api;
+mod error;
+mod governed;
+mod planner;
+mod tool;
+mod work;
+
+pub use ambient::{Ids, SystemClock};
+pub use api::{Caller, Commands, ProposedCall, ToolRequest, RunRequest};
+pub use error::{CommandError, InvalidInput};
+pub use governed::{Allowed, Executed, Executor, Law, Request, ToolCall, UsageCounters};
+pub use planner::check_plan;
+pub use tool::{Catalog, ToolBox, builtin_registrations};
+pub use work::{Worker, WorkerOptions};

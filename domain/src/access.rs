@@ -1,0 +1,41 @@
+//! The access aggregate: decisions that belong to no run. A log, one stream per tenant and day.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Decider, DecisionMade, Event};
+
+/// What is recorded of requests that belong to no run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AccessEvent {
+    /// A refused command, or a read of the record.
+    DecisionMade(Box<DecisionMade>),
+}
+
+impl Event for AccessEvent {
+    fn event_type(&self) -> &'static str {
+        match self {
+            Self::DecisionMade(_) => "DecisionMade",
+        }
+    }
+}
+
+/// The log has no state: it never refuses.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Access {}
+
+/// Never returned: recording a decision cannot be refused.
+#[derive(Debug, thiserror::Error)]
+pub enum AccessRefusal {}
+
+impl Decider for Access {
+    const TYPE: &'static str = "access";
+    type Command = Box<DecisionMade>;
+    type Event = AccessEvent;
+    type Refusal = AccessRefusal;
+
+    fn decide(&self, command: &Self::Command) -> Result<Vec<AccessEvent>, AccessRefusal> {
+        Ok(vec![AccessEvent::DecisionMade(command.clone())])
+    }
+
+    fn evolve(&mut self, _event: &AccessEvent) {}
+}

@@ -1,0 +1,34 @@
+//! What a run is: deciders, events, the policy input, canonical bytes.
+//!
+//! Every other room may call this one; it calls nobody of ours. It is pure and
+//! synchronous: no clock, no I/O, no randomness. Time and ids come in as values.
+
+pub mod access;
+pub mod bundle;
+mod canonical;
+mod content;
+mod decider;
+mod decision;
+mod digest;
+pub mod governed;
+mod id;
+mod input;
+mod principal;
+mod question;
+mod recorded;
+pub mod run;
+pub mod tool;
+
+pub use canonical::{CanonicalError, CanonicalJson, without_floats};
+pub use content::{Blob, Content, INLINE_LIMIT};
+pub use decider::{Decider, Event, Part};
+pub use decision::{
+    DecisionMade, Document, EngineIdentity, Entrypoint, Evaluation, FailureClass, Limits, Obligation, Outcome, Reason,
+    Ruling, RulingError,
+};
+pub use digest::{Digest, DigestError};
+pub use id::{ApprovalId, CallId, CommandId, DecisionId, GoalId, IdError, RunId, Tenant};
+pub use input::{command_inquiry, tool_inquiry};
+pub use principal::Principal;
+pub use question::{Context, Inquiry, Intent, Question, Usage};
+pub use recorded::{Metadata, Recorded, canonical_event};

@@ -1,0 +1,20 @@
+//! Who asks.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Tenant;
+
+/// The authenticated caller of a command, with what its token grants.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Principal {
+    /// The token's subject.
+    pub id: String,
+    /// The token's tenant.
+    pub tenant: Tenant,
+    /// Granted scopes, sorted.
+    pub scopes: BTreeSet<String>,
+    /// Roles, sorted.
+    pub roles: BTreeSet<String>,
+}

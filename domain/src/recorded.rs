@@ -1,0 +1,91 @@
+//! An event as it stands in the ledger, and the bytes its leaf hash covers.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{CanonicalError, CanonicalJson, Digest, Tenant};
+
+/// Who caused an event and in what context. Flat strings, so that stock cqrs-es readers can load it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Metadata {
+    /// The principal, or `system:...` for the worker's own recordings.
+    pub actor: String,
+    /// The command that brought the event about.
+    pub command_id: String,
+    /// The run, where there is one.
+    pub correlation_id: String,
+    /// The event that caused the command, as `aggregate_type/aggregate_id/sequence`; empty for a caller's command.
+    pub causation_id: String,
+    /// W3C Trace Context.
+    pub traceparent: String,
+}
+
+/// An event read from the ledger, payload and metadata as the exact recorded text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recorded {
+    /// Place in the whole ledger, from 1.
+    pub position: u64,
+    /// Whose event.
+    pub tenant: Tenant,
+    /// Type of aggregate.
+    pub aggregate_type: String,
+    /// Id of the aggregate.
+    pub aggregate_id: String,
+    /// Place in the stream, from 1.
+    pub sequence: u64,
+    /// Name of the fact.
+    pub event_type: String,
+    /// Version of the payload's shape.
+    pub event_version: String,
+    /// Canonical JSON.
+    pub payload: String,
+    /// Canonical JSON.
+    pub metadata: String,
+    /// Microseconds since 1970-01-01T00:00:00Z.
+    pub recorded_at_us: i64,
+    /// SHA-256(0x00 || canonical event), RFC 6962 section 2.1.
+    pub leaf_hash: Digest,
+}
+
+/// The canonical event: one JSON object in RFC 8785 form whose `payload` and `metadata` are the recorded texts.
+///
+/// Keys are written in order and both texts are canonical already, so nothing is parsed or re-serialised.
+pub fn canonical_event(event: &Recorded) -> Result<String, CanonicalError> {
+    let text = |value: &str| CanonicalJson::of(&value).map(CanonicalJson::into_string);
+    Ok(format!(
+        "{{\"aggregate_id\":{},\"aggregate_type\":{},\"event_type\":{},\"event_version\":{},\"metadata\":{},\"payload\":{},\"position\":{},\"recorded_at_us\":{},\"sequence\":{},\"tenant\":{}}}",
+        text(&event.aggregate_id)?,
+        text(&event.aggregate_type)?,
+        text(&event.event_type)?,
+        text(&event.event_version)?,
+        event.metadata,
+        event.payload,
+        event.position,
+        event.recorded_at_us,
+        event.sequence,
+        text(event.tenant.as_str())?,
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_canonical_event_is_its_own_canonical_form() {
+        let event = Recorded {
+            position: 3,
+            tenant: Tenant::default_tenant(),
+            aggregate_type: "run".into(),
+            aggregate_id: "run_\"1\"".into(),
+            sequence: 2,
+            event_type: "GoalSet".into(),
+            event_version: "1".into(),
+            payload: "{\"GoalSet\":{\"text\":\"é\"}}".into(),
+            metadata: "{\"actor\":\"alice\"}".into(),
+            recorded_at_us: 1_790_000_000_000_000,
+            leaf_hash: Digest::of(b""),
+        };
+        let text = canonical_event(&event).unwrap();
+        assert_eq!(CanonicalJson::parse(&text).unwrap().as_str(), text);
+    }
+}

@@ -1,0 +1,310 @@
+//! Which events an act brings about.
+
+use super::{
+    Act, ApprovalState, Call, CallStatus, Executor, Proposal, Propose, Run, RunEvent, RunStatus, Start, call_digest,
+};
+use crate::governed::{Command, Governed, Refusal, settle};
+use crate::input::{command_inquiry, tool_inquiry};
+use crate::{ApprovalId, CallId, CanonicalJson, Context, Decider, DecisionMade, GoalId, Inquiry, Intent};
+
+impl Governed for Run {
+    type Act = Act;
+
+    fn inquiries(&self, act: &Act, intent: Option<&Intent>, context: &Context) -> Result<Vec<Inquiry>, Refusal> {
+        let mut inquiries = Vec::new();
+        if let Some(intent) = intent {
+            inquiries.push(command_inquiry(Some(self), intent, context)?);
+        }
+        match act {
+            Act::Propose(propose) | Act::Consult(_, Some(propose)) if self.status == RunStatus::Running => {
+                inquiries.push(tool_inquiry(self, &propose.as_call(), &propose.arguments, context)?);
+            }
+            Act::StartCall { call, arguments } if self.may_start(call).is_ok() => {
+                if let Some(approved) = self.open.get(call).filter(|call| call.status == CallStatus::Approved) {
+                    inquiries.push(tool_inquiry(self, approved, arguments, context)?);
+                }
+            }
+            _ => {}
+        }
+        Ok(inquiries)
+    }
+}
+
+impl Decider for Run {
+    const TYPE: &'static str = "run";
+    type Command = Command<Act>;
+    type Event = RunEvent;
+    type Refusal = Refusal;
+
+    fn decide(&self, command: &Command<Act>) -> Result<Vec<RunEvent>, Refusal> {
+        let inquiries = self.inquiries(&command.act, command.intent.as_ref(), &command.context)?;
+        let mut decisions = settle(command, &inquiries)?;
+        let tool_decision =
+            if decisions.len() > usize::from(command.intent.is_some()) { decisions.pop() } else { None };
+        let mut events: Vec<_> = decisions.into_iter().map(made).collect();
+        events.extend(self.consequences(command, tool_decision)?);
+        Ok(events)
+    }
+
+    fn evolve(&mut self, event: &RunEvent) {
+        self.apply(event);
+    }
+}
+
+fn made(decision: DecisionMade) -> RunEvent {
+    RunEvent::DecisionMade(Box::new(decision))
+}
+
+impl Run {
+    fn consequences(&self, command: &Command<Act>, decision: Option<DecisionMade>) -> Result<Vec<RunEvent>, Refusal> {
+        if let Act::Start(start) = &command.act {
+            return self.start(start, command.intent.as_ref());
+        }
+        if !self.exists() {
+            let id = command.intent.as_ref().map(|intent| intent.id.clone()).unwrap_or_default();
+            return Err(Refusal::NotFound { what: "run", id });
+        }
+        match &command.act {
+            Act::Start(_) => Ok(Vec::new()),
+            Act::Propose(propose) => self.propose(propose, decision, &command.context),
+            Act::Consult(consultation, propose) => {
+                self.must_run()?;
+                let mut events = vec![RunEvent::PlannerConsulted(consultation.clone())];
+                match (&consultation.proposal, propose) {
+                    (Proposal::CallTool { .. }, Some(propose)) => {
+                        events.extend(self.propose(propose, decision, &command.context)?);
+                    }
+                    (Proposal::Achieved { summary }, _) => events.extend(self.finish(true, summary)),
+                    (Proposal::GiveUp { reason }, _) => events.extend(self.finish(false, reason)),
+                    (Proposal::CallTool { .. }, None) => {
+                        return Err(Refusal::conflict(
+                            "proposal_without_call",
+                            "a proposed call came without its content",
+                        ));
+                    }
+                }
+                Ok(events)
+            }
+            Act::StartCall { call, arguments } => self.start_call(call, arguments, decision),
+            Act::CompleteCall { call, outcome, duration_us } => {
+                self.must_be_started(call)?;
+                let (call, outcome, duration_us) = (*call, outcome.clone(), *duration_us);
+                Ok(vec![RunEvent::ToolCallCompleted { call, outcome, duration_us }])
+            }
+            Act::InterruptCall { call, reason } => {
+                self.must_be_started(call)?;
+                Ok(vec![RunEvent::ToolCallInterrupted { call: *call, reason: reason.clone() }])
+            }
+            Act::Grant { approval } => {
+                self.must_wait(approval, &command.context)?;
+                let granted_by = actor(command);
+                Ok(vec![RunEvent::ApprovalGranted { approval: *approval, granted_by }])
+            }
+            Act::Refuse { approval, reason } => {
+                self.must_wait(approval, &command.context)?;
+                let (refused_by, reason) = (actor(command), reason.clone());
+                Ok(vec![RunEvent::ApprovalRefused { approval: *approval, refused_by, reason }])
+            }
+            Act::Pause { reason } => {
+                self.must_run()?;
+                Ok(vec![RunEvent::RunPaused { reason: reason.clone() }])
+            }
+            Act::Resume if self.status == RunStatus::Paused => Ok(vec![RunEvent::RunResumed {}]),
+            Act::Resume => Err(self.wrong_status("only a paused run can be resumed")),
+            Act::Cancel { reason } => {
+                self.must_not_have_ended()?;
+                let mut events: Vec<_> = self
+                    .root_goal()
+                    .map(|goal| RunEvent::GoalFailed { goal, reason: reason.clone() })
+                    .into_iter()
+                    .collect();
+                events.push(RunEvent::RunCancelled { reason: reason.clone() });
+                Ok(events)
+            }
+            Act::Finish { achieved, summary } => {
+                self.must_not_have_ended()?;
+                if self.open.values().any(|call| call.status == CallStatus::Started) {
+                    return Err(Refusal::conflict("call_under_way", "a tool call is under way: post its result first"));
+                }
+                Ok(self.finish(*achieved, summary))
+            }
+        }
+    }
+
+    fn start(&self, start: &Start, intent: Option<&Intent>) -> Result<Vec<RunEvent>, Refusal> {
+        if self.exists() {
+            return Err(Refusal::conflict("run_exists", format!("the run {} has already started", self.id_text())));
+        }
+        let Some(intent) = intent else {
+            return Err(Refusal::conflict("no_principal", "a run starts on somebody's authority"));
+        };
+        let started = RunEvent::RunStarted {
+            run: start.run,
+            agent: start.agent.clone(),
+            principal: intent.principal.clone(),
+            planner: start.planner.clone(),
+            workspace: start.workspace.clone(),
+        };
+        Ok(vec![started, RunEvent::GoalSet { goal: start.goal, parent: None, text: start.goal_text.clone() }])
+    }
+
+    fn propose(
+        &self,
+        propose: &Propose,
+        decision: Option<DecisionMade>,
+        context: &Context,
+    ) -> Result<Vec<RunEvent>, Refusal> {
+        self.must_run()?;
+        if self.call_status(&propose.call).is_some() {
+            return Err(Refusal::conflict(
+                "call_exists",
+                format!("the call {} has already been proposed", propose.call),
+            ));
+        }
+        let (Some(goal), Some(decision)) = (self.root_goal(), decision) else {
+            return Err(Refusal::conflict("undecided_call", "a tool call needs a goal and a decision"));
+        };
+        let call = propose.as_call();
+        let mut events = vec![RunEvent::ToolCallProposed {
+            call: call.id,
+            goal,
+            label: call.label,
+            tool: call.tool,
+            arguments: call.arguments,
+            arguments_digest: call.arguments_digest,
+            resources: call.resources,
+        }];
+        let (allow, asks, id) = (decision.allow, decision.asks_for_approval(), decision.decision);
+        let reason = decision.obligations.iter().map(|o| o.reason.as_str()).collect::<Vec<_>>().join("; ");
+        events.push(made(decision));
+        if asks {
+            events.push(RunEvent::ApprovalRequested {
+                approval: propose.approval,
+                call: propose.call,
+                arguments_digest: call.arguments_digest,
+                reason,
+                expires_at_us: context.now_us.saturating_add(propose.approval_ttl_us),
+            });
+        }
+        let executor = propose.tool.executor;
+        if allow && executor == Executor::Client {
+            events.push(RunEvent::ToolCallStarted { call: propose.call, attempt: 1, decision: id, executor });
+        }
+        Ok(events)
+    }
+
+    fn start_call(
+        &self,
+        id: &CallId,
+        arguments: &CanonicalJson,
+        decision: Option<DecisionMade>,
+    ) -> Result<Vec<RunEvent>, Refusal> {
+        let call = self.may_start(id)?;
+        if call_digest(&call.tool.digest, arguments) != call.arguments_digest {
+            return Err(Refusal::conflict("other_arguments", format!("the call {id} was decided on other arguments")));
+        }
+        let mut events = Vec::new();
+        let mut allowed_by = call.decision;
+        if let Some(decision) = decision {
+            allowed_by = decision.allow.then_some(decision.decision);
+            events.push(made(decision));
+        }
+        if let Some(decision) = allowed_by {
+            let (attempt, executor) = (call.attempts + 1, call.tool.executor);
+            events.push(RunEvent::ToolCallStarted { call: *id, attempt, decision, executor });
+        }
+        Ok(events)
+    }
+
+    fn may_start(&self, id: &CallId) -> Result<&Call, Refusal> {
+        self.must_run()?;
+        let call = self.open.get(id).ok_or_else(|| self.no_open_call(id))?;
+        let again =
+            call.status == CallStatus::Started && call.tool.idempotent && call.tool.executor == Executor::Builtin;
+        if again || matches!(call.status, CallStatus::Allowed | CallStatus::Approved) {
+            return Ok(call);
+        }
+        Err(Refusal::conflict(
+            "call_not_startable",
+            format!("the call {id} is {:?} and cannot be started", call.status),
+        ))
+    }
+
+    fn must_be_started(&self, id: &CallId) -> Result<(), Refusal> {
+        match self.open.get(id).map(|call| call.status) {
+            Some(CallStatus::Started) => Ok(()),
+            Some(status) => {
+                Err(Refusal::conflict("call_not_started", format!("the call {id} is {status:?}, not started")))
+            }
+            None => Err(self.no_open_call(id)),
+        }
+    }
+
+    fn no_open_call(&self, id: &CallId) -> Refusal {
+        match self.closed.get(id) {
+            Some(status) => Refusal::conflict("call_closed", format!("the call {id} has already ended as {status:?}")),
+            None => Refusal::NotFound { what: "tool call", id: id.to_string() },
+        }
+    }
+
+    fn must_wait(&self, id: &ApprovalId, context: &Context) -> Result<(), Refusal> {
+        self.must_not_have_ended()?;
+        let approval =
+            self.approvals.get(id).ok_or_else(|| Refusal::NotFound { what: "approval", id: id.to_string() })?;
+        if approval.state != ApprovalState::Waiting {
+            return Err(Refusal::conflict("approval_answered", format!("the approval {id} has already been answered")));
+        }
+        if approval.expires_at_us <= context.now_us {
+            return Err(Refusal::conflict("approval_expired", format!("the approval {id} has lapsed")));
+        }
+        Ok(())
+    }
+
+    fn must_run(&self) -> Result<(), Refusal> {
+        if self.status == RunStatus::Running { Ok(()) } else { Err(self.wrong_status("it must be running")) }
+    }
+
+    fn must_not_have_ended(&self) -> Result<(), Refusal> {
+        if self.status.has_ended() { Err(self.wrong_status("it has ended")) } else { Ok(()) }
+    }
+
+    fn wrong_status(&self, wanted: &str) -> Refusal {
+        Refusal::conflict("run_status", format!("the run {} is {}: {wanted}", self.id_text(), self.status.as_str()))
+    }
+
+    fn root_goal(&self) -> Option<GoalId> {
+        self.goals.first().map(|goal| goal.id)
+    }
+
+    fn finish(&self, achieved: bool, summary: &str) -> Vec<RunEvent> {
+        let text = summary.to_owned();
+        let goal = self.root_goal().map(|goal| match achieved {
+            true => RunEvent::GoalAchieved { goal, summary: text.clone() },
+            false => RunEvent::GoalFailed { goal, reason: text.clone() },
+        });
+        let end =
+            if achieved { RunEvent::RunCompleted { summary: text } } else { RunEvent::RunFailed { reason: text } };
+        goal.into_iter().chain([end]).collect()
+    }
+}
+
+impl Propose {
+    fn as_call(&self) -> Call {
+        Call {
+            id: self.call,
+            label: self.label.clone(),
+            tool: self.tool.clone(),
+            arguments: self.content(),
+            arguments_digest: call_digest(&self.tool.digest, &self.arguments),
+            resources: self.resources.clone(),
+            status: CallStatus::Proposed,
+            approval: None,
+            decision: None,
+            attempts: 0,
+        }
+    }
+}
+
+fn actor(command: &Command<Act>) -> String {
+    command.intent.as_ref().map(|intent| intent.principal.id.clone()).unwrap_or_default()
+}

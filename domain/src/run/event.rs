@@ -1,0 +1,233 @@
+//! What may happen to a run.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{Consultation, Executor, Resources, ToolFacts, ToolOutcome};
+use crate::{ApprovalId, CallId, Content, DecisionId, DecisionMade, Digest, Event, GoalId, Part, Principal, RunId};
+
+/// One step of a plan file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlanStep {
+    /// The step's name, by which later steps use its result.
+    pub id: String,
+    /// The tool to call.
+    pub tool: String,
+    /// Its arguments; `{{step.output.field}}` stands for an earlier step's result.
+    #[serde(default)]
+    pub arguments: Value,
+    /// Whether the goal fails when this step does not succeed.
+    #[serde(default)]
+    pub required: bool,
+}
+
+/// A plan file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// The steps, in order.
+    pub steps: Vec<PlanStep>,
+}
+
+/// Who proposes the next step.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PlannerSpec {
+    /// The client, through the API.
+    Client,
+    /// A plan file, as canonical JSON.
+    Scripted(Content),
+}
+
+impl PlannerSpec {
+    /// The planner's name.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Scripted(_) => "scripted",
+        }
+    }
+}
+
+/// A fact about a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RunEvent {
+    /// The law answered.
+    DecisionMade(Box<DecisionMade>),
+    /// The run began.
+    RunStarted {
+        /// The run.
+        run: RunId,
+        /// The agent's name.
+        agent: String,
+        /// On whose authority it acts.
+        principal: Principal,
+        /// Who plans.
+        planner: PlannerSpec,
+        /// The folder its tools are confined to; none for runs whose client executes.
+        workspace: Option<String>,
+    },
+    /// A goal was set.
+    GoalSet {
+        /// The goal.
+        goal: GoalId,
+        /// The goal it serves; none for the root goal.
+        parent: Option<GoalId>,
+        /// What is wanted.
+        text: String,
+    },
+    /// The planner was asked for the next step.
+    PlannerConsulted(Consultation),
+    /// A tool call was proposed.
+    ToolCallProposed {
+        /// The call.
+        call: CallId,
+        /// The goal it serves.
+        goal: GoalId,
+        /// The step's name, by which results are found.
+        label: String,
+        /// The tool as it was registered.
+        tool: ToolFacts,
+        /// Canonical arguments.
+        arguments: Content,
+        /// Digest of tool and arguments; approvals bind to it.
+        arguments_digest: Digest,
+        /// Paths, URLs and code among the arguments, normalised.
+        resources: Resources,
+    },
+    /// A call waits for a person.
+    ApprovalRequested {
+        /// The approval.
+        approval: ApprovalId,
+        /// The call.
+        call: CallId,
+        /// Digest of tool and arguments.
+        arguments_digest: Digest,
+        /// Why it is needed.
+        reason: String,
+        /// When it lapses, in microseconds since 1970.
+        expires_at_us: i64,
+    },
+    /// A person said yes.
+    ApprovalGranted {
+        /// The approval.
+        approval: ApprovalId,
+        /// Who.
+        granted_by: String,
+    },
+    /// A person said no.
+    ApprovalRefused {
+        /// The approval.
+        approval: ApprovalId,
+        /// Who.
+        refused_by: String,
+        /// Why.
+        reason: String,
+    },
+    /// An attempt began. What follows is its outcome, or unknown.
+    ToolCallStarted {
+        /// The call.
+        call: CallId,
+        /// From 1.
+        attempt: u32,
+        /// The decision that allows it.
+        decision: DecisionId,
+        /// Who executes.
+        executor: Executor,
+    },
+    /// An attempt ended.
+    ToolCallCompleted {
+        /// The call.
+        call: CallId,
+        /// How.
+        outcome: ToolOutcome,
+        /// How long it took, in microseconds.
+        duration_us: u64,
+    },
+    /// An attempt's outcome is unknown, and it must not be made again.
+    ToolCallInterrupted {
+        /// The call.
+        call: CallId,
+        /// What is known.
+        reason: String,
+    },
+    /// A goal was reached.
+    GoalAchieved {
+        /// The goal.
+        goal: GoalId,
+        /// How.
+        summary: String,
+    },
+    /// A goal was given up.
+    GoalFailed {
+        /// The goal.
+        goal: GoalId,
+        /// Why.
+        reason: String,
+    },
+    /// No further tool starts until the run is resumed.
+    RunPaused {
+        /// Why.
+        reason: String,
+    },
+    /// It goes on.
+    RunResumed {},
+    /// It was ended by a person.
+    RunCancelled {
+        /// Why.
+        reason: String,
+    },
+    /// It ended with its goal reached.
+    RunCompleted {
+        /// In a sentence.
+        summary: String,
+    },
+    /// It ended without.
+    RunFailed {
+        /// Why.
+        reason: String,
+    },
+    /// It continues another run.
+    RunForked {
+        /// The other run.
+        from: RunId,
+        /// The sequence it left at.
+        at_sequence: u64,
+    },
+}
+
+impl Event for RunEvent {
+    fn event_type(&self) -> &'static str {
+        match self {
+            Self::DecisionMade(_) => "DecisionMade",
+            Self::RunStarted { .. } => "RunStarted",
+            Self::GoalSet { .. } => "GoalSet",
+            Self::PlannerConsulted(_) => "PlannerConsulted",
+            Self::ToolCallProposed { .. } => "ToolCallProposed",
+            Self::ApprovalRequested { .. } => "ApprovalRequested",
+            Self::ApprovalGranted { .. } => "ApprovalGranted",
+            Self::ApprovalRefused { .. } => "ApprovalRefused",
+            Self::ToolCallStarted { .. } => "ToolCallStarted",
+            Self::ToolCallCompleted { .. } => "ToolCallCompleted",
+            Self::ToolCallInterrupted { .. } => "ToolCallInterrupted",
+            Self::GoalAchieved { .. } => "GoalAchieved",
+            Self::GoalFailed { .. } => "GoalFailed",
+            Self::RunPaused { .. } => "RunPaused",
+            Self::RunResumed {} => "RunResumed",
+            Self::RunCancelled { .. } => "RunCancelled",
+            Self::RunCompleted { .. } => "RunCompleted",
+            Self::RunFailed { .. } => "RunFailed",
+            Self::RunForked { .. } => "RunForked",
+        }
+    }
+}
+
+impl Part<DecisionMade> for RunEvent {
+    fn part(&self) -> Option<&DecisionMade> {
+        match self {
+            Self::DecisionMade(decision) => Some(decision),
+            _ => None,
+        }
+    }
+}

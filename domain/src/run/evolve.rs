@@ -1,0 +1,140 @@
+//! How each event changes a run.
+
+use super::{Approval, ApprovalState, Call, CallStatus, Goal, GoalStatus, Run, RunEvent, RunStatus, StepResult};
+use crate::{CallId, Content, DecisionMade, GoalId, Question, Reason};
+
+impl Run {
+    pub(super) fn apply(&mut self, event: &RunEvent) {
+        match event {
+            RunEvent::DecisionMade(decision) => self.decided(decision),
+            RunEvent::RunStarted { run, agent, principal, planner, workspace } => {
+                self.id = Some(*run);
+                self.agent.clone_from(agent);
+                self.principal = Some(principal.clone());
+                self.planner = Some(planner.clone());
+                self.workspace.clone_from(workspace);
+                self.status = RunStatus::Running;
+            }
+            RunEvent::GoalSet { goal, parent, text } => {
+                self.goals.push(Goal { id: *goal, parent: *parent, text: text.clone(), status: GoalStatus::Open });
+            }
+            RunEvent::PlannerConsulted(consultation) => self.steps = consultation.step,
+            RunEvent::ToolCallProposed { call, label, tool, arguments, arguments_digest, resources, .. } => {
+                let proposed = Call {
+                    id: *call,
+                    label: label.clone(),
+                    tool: tool.clone(),
+                    arguments: arguments.clone(),
+                    arguments_digest: *arguments_digest,
+                    resources: resources.clone(),
+                    status: CallStatus::Proposed,
+                    approval: None,
+                    decision: None,
+                    attempts: 0,
+                };
+                self.open.insert(*call, proposed);
+            }
+            RunEvent::ApprovalRequested { approval, call, arguments_digest, reason, expires_at_us } => {
+                let asked = Approval {
+                    call: *call,
+                    arguments_digest: *arguments_digest,
+                    reason: reason.clone(),
+                    expires_at_us: *expires_at_us,
+                    state: ApprovalState::Waiting,
+                };
+                self.approvals.insert(*approval, asked);
+                if let Some(open) = self.open.get_mut(call) {
+                    open.approval = Some(*approval);
+                }
+            }
+            RunEvent::ApprovalGranted { approval, granted_by } => {
+                if let Some(asked) = self.approvals.get_mut(approval) {
+                    asked.state = ApprovalState::Granted(granted_by.clone());
+                    if let Some(open) = self.open.get_mut(&asked.call) {
+                        open.status = CallStatus::Approved;
+                    }
+                }
+            }
+            RunEvent::ApprovalRefused { approval, refused_by, reason } => {
+                if let Some(asked) = self.approvals.get_mut(approval) {
+                    asked.state = ApprovalState::Refused(refused_by.clone());
+                    let call = asked.call;
+                    let why = Reason {
+                        code: "approval_refused".to_owned(),
+                        rule: String::new(),
+                        message: format!("{refused_by}: {reason}"),
+                    };
+                    self.close(&call, CallStatus::Refused, None, vec![why]);
+                }
+            }
+            RunEvent::ToolCallStarted { call, attempt, .. } => {
+                if let Some(open) = self.open.get_mut(call) {
+                    open.status = CallStatus::Started;
+                    open.attempts = *attempt;
+                    if let Some(used) = open.approval.and_then(|id| self.approvals.get_mut(&id)) {
+                        used.state = ApprovalState::Used;
+                    }
+                }
+            }
+            RunEvent::ToolCallCompleted { call, outcome, .. } => {
+                let reads_untrusted = self.open.get(call).is_some_and(|open| open.tool.reads_untrusted);
+                self.tainted |= outcome.succeeded && reads_untrusted;
+                let status = if outcome.succeeded { CallStatus::Succeeded } else { CallStatus::Failed };
+                self.close(call, status, Some(outcome.output.clone()), Vec::new());
+            }
+            RunEvent::ToolCallInterrupted { call, .. } => {
+                self.close(call, CallStatus::Interrupted, None, Vec::new());
+            }
+            RunEvent::GoalAchieved { goal, .. } => self.goal_is(goal, GoalStatus::Achieved),
+            RunEvent::GoalFailed { goal, .. } => self.goal_is(goal, GoalStatus::Failed),
+            RunEvent::RunPaused { .. } => self.status = RunStatus::Paused,
+            RunEvent::RunResumed {} => self.status = RunStatus::Running,
+            RunEvent::RunCancelled { reason } => self.end(RunStatus::Cancelled, reason),
+            RunEvent::RunCompleted { summary } => self.end(RunStatus::Completed, summary),
+            RunEvent::RunFailed { reason } => self.end(RunStatus::Failed, reason),
+            RunEvent::RunForked { .. } => {}
+        }
+    }
+
+    /// Only decisions on tool calls change a run; a command's own decision changes nothing but through its events.
+    fn decided(&mut self, decision: &DecisionMade) {
+        let Question::ToolCall { call, .. } = &decision.question else { return };
+        let Some(open) = self.open.get_mut(call) else { return };
+        let first = open.status == CallStatus::Proposed;
+        open.decision = Some(decision.decision);
+        let denied = !decision.allow && !(first && decision.asks_for_approval());
+        open.status = match (decision.allow, denied) {
+            (true, _) => CallStatus::Allowed,
+            (false, true) => CallStatus::Denied,
+            (false, false) => CallStatus::AwaitingApproval,
+        };
+        if first {
+            self.tally.total += 1;
+            *self.tally.by_tool.entry(open.tool.name.clone()).or_default() += 1;
+        }
+        if denied {
+            self.tally.denied += 1;
+            self.close(call, CallStatus::Denied, None, decision.deny.clone());
+        }
+    }
+
+    fn close(&mut self, call: &CallId, status: CallStatus, output: Option<Content>, reasons: Vec<Reason>) {
+        if let Some(open) = self.open.remove(call) {
+            self.closed.insert(*call, status);
+            if self.planner.as_ref().is_some_and(|planner| planner.name() != "client") {
+                self.results.insert(open.label, StepResult { status, output, reasons });
+            }
+        }
+    }
+
+    fn goal_is(&mut self, id: &GoalId, status: GoalStatus) {
+        if let Some(goal) = self.goals.iter_mut().find(|goal| goal.id == *id) {
+            goal.status = status;
+        }
+    }
+
+    fn end(&mut self, status: RunStatus, summary: &str) {
+        self.status = status;
+        summary.clone_into(&mut self.summary);
+    }
+}

@@ -1,0 +1,1 @@
+//! Placeholder until the specifications below are written.

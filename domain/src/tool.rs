@@ -1,0 +1,149 @@
+//! The tool aggregate: what may be called, as registered.
+
+use serde::{Deserialize, Serialize};
+
+use crate::governed::{Command, Governed, Refusal, settle};
+use crate::input::command_inquiry;
+use crate::run::{Executor, ToolFacts};
+use crate::{CanonicalJson, Context, Decider, DecisionMade, Digest, Event, Inquiry, Intent};
+
+/// What a tool is and how its arguments are to be read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Registration {
+    /// Its name.
+    pub name: String,
+    /// For planners.
+    #[serde(default)]
+    pub description: String,
+    /// JSON Schema of the arguments, as canonical JSON.
+    pub schema: CanonicalJson,
+    /// Who runs it.
+    pub executor: Executor,
+    /// `low`, `medium` or `high`.
+    pub risk: String,
+    /// Whether running it twice is the same as once.
+    #[serde(default)]
+    pub idempotent: bool,
+    /// Whether it changes something outside the run.
+    #[serde(default)]
+    pub consequential: bool,
+    /// Whether its output comes from sources nobody vouches for.
+    #[serde(default)]
+    pub reads_untrusted: bool,
+    /// Arguments that are workspace paths.
+    #[serde(default)]
+    pub paths: Vec<String>,
+    /// Arguments that are URLs.
+    #[serde(default)]
+    pub urls: Vec<String>,
+    /// Arguments that are code, with their language.
+    #[serde(default)]
+    pub code: std::collections::BTreeMap<String, String>,
+}
+
+impl Registration {
+    /// Digest of the whole registration: a changed description or schema is another tool.
+    pub fn digest(&self) -> Result<Digest, Refusal> {
+        CanonicalJson::of(self).map(|text| text.digest()).map_err(|e| Refusal::Input(e.to_string()))
+    }
+
+    /// What a call records of it.
+    pub fn facts(&self) -> Result<ToolFacts, Refusal> {
+        Ok(ToolFacts {
+            name: self.name.clone(),
+            digest: self.digest()?,
+            risk: self.risk.clone(),
+            idempotent: self.idempotent,
+            consequential: self.consequential,
+            reads_untrusted: self.reads_untrusted,
+            executor: self.executor,
+        })
+    }
+}
+
+/// A fact about a tool.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ToolEvent {
+    /// The law answered.
+    DecisionMade(Box<DecisionMade>),
+    /// It may be called as this from now on.
+    ToolRegistered(Box<Registration>),
+    /// It may not be called any more.
+    ToolRetired {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl Event for ToolEvent {
+    fn event_type(&self) -> &'static str {
+        match self {
+            Self::DecisionMade(_) => "DecisionMade",
+            Self::ToolRegistered(_) => "ToolRegistered",
+            Self::ToolRetired { .. } => "ToolRetired",
+        }
+    }
+}
+
+/// A tool of one tenant.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tool {
+    registration: Option<Registration>,
+}
+
+impl Tool {
+    /// The registration in force.
+    pub fn registration(&self) -> Option<&Registration> {
+        self.registration.as_ref()
+    }
+}
+
+/// A command to a tool.
+#[derive(Clone, Debug)]
+pub enum ToolAct {
+    /// Register it, or change its registration. The same registration again changes nothing.
+    Register(Box<Registration>),
+    /// Retire it.
+    Retire {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl Governed for Tool {
+    type Act = ToolAct;
+
+    fn inquiries(&self, _: &ToolAct, intent: Option<&Intent>, context: &Context) -> Result<Vec<Inquiry>, Refusal> {
+        intent.map(|intent| command_inquiry(None, intent, context)).into_iter().collect()
+    }
+}
+
+impl Decider for Tool {
+    const TYPE: &'static str = "tool";
+    type Command = Command<ToolAct>;
+    type Event = ToolEvent;
+    type Refusal = Refusal;
+
+    fn decide(&self, command: &Command<ToolAct>) -> Result<Vec<ToolEvent>, Refusal> {
+        let inquiries = self.inquiries(&command.act, command.intent.as_ref(), &command.context)?;
+        let decisions = settle(command, &inquiries)?;
+        let event = match &command.act {
+            ToolAct::Register(new) if self.registration.as_ref() == Some(new) => return Ok(Vec::new()),
+            ToolAct::Register(new) => ToolEvent::ToolRegistered(new.clone()),
+            ToolAct::Retire { .. } if self.registration.is_none() => {
+                return Err(Refusal::conflict("tool_not_registered", "the tool is not registered"));
+            }
+            ToolAct::Retire { reason } => ToolEvent::ToolRetired { reason: reason.clone() },
+        };
+        Ok(decisions.into_iter().map(|d| ToolEvent::DecisionMade(Box::new(d))).chain([event]).collect())
+    }
+
+    fn evolve(&mut self, event: &ToolEvent) {
+        match event {
+            ToolEvent::DecisionMade(_) => {}
+            ToolEvent::ToolRegistered(registration) => self.registration = Some((**registration).clone()),
+            ToolEvent::ToolRetired { .. } => self.registration = None,
+        }
+    }
+}
