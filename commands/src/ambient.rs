@@ -1,5 +1,6 @@
 //! The clock and the source of ids of a running process. Everything else takes them as parameters.
 
+use rand::Rng;
 use uuid::Uuid;
 use xagent_ledger::Clock;
 
@@ -24,4 +25,10 @@ impl Ids {
     pub fn draw(self) -> Uuid {
         Uuid::now_v7()
     }
+}
+
+/// A pause before attempt number `attempt` (from 0), growing up to `most` milliseconds, with jitter.
+pub(crate) fn pause(attempt: u32, most: u64) -> std::time::Duration {
+    let bound = (4_u64 << attempt.min(16)).min(most);
+    std::time::Duration::from_millis(rand::rng().random_range(bound / 2..=bound))
 }

@@ -12,9 +12,9 @@ mod tool;
 mod work;
 
 pub use ambient::{Ids, SystemClock};
-pub use api::{Caller, Commands, ProposedCall, ToolRequest, RunRequest};
+pub use api::{Caller, Commands, CommandsOptions, Done, ProposedCall, Published, RunRequest, StartedRun, ToolRequest};
 pub use error::{CommandError, InvalidInput};
-pub use governed::{Allowed, Executed, Executor, Law, Request, ToolCall, UsageCounters};
+pub use governed::{Allowed, Executor, Law, ToolCall};
 pub use planner::check_plan;
-pub use tool::{Catalog, ToolBox, builtin_registrations};
+pub use tool::{Catalog, ToolBox, ToolResult, builtin_registrations};
 pub use work::{Worker, WorkerOptions};

@@ -1,1 +1,13 @@
-//! Placeholder.
+//! The doors: REST, authentication, the command line, and the composition root of the `xagent` binary.
+//!
+//! Nobody calls this room but `main.rs`. It decides nothing: it turns requests into commands and queries.
+
+mod access;
+pub mod cli;
+mod configuration;
+mod problem;
+mod recordings;
+mod rest;
+mod sample;
+mod server;
+mod trace;

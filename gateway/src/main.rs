@@ -1,1 +1,7 @@
-fn main() {}
+//! The `xagent` binary.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    xagent_gateway::cli::main()
+}

@@ -1,1 +1,46 @@
-//! Placeholder.
+//! The event store: appends and reads events. The only writer of the `events` table.
+//!
+//! Commands, projections and the doors call it. It makes every [`Committed`] and every [`Receipt`];
+//! it decides nothing and knows no policy.
+
+mod append;
+mod committed;
+mod connect;
+mod error;
+mod lease;
+mod read;
+mod receipt;
+mod seal;
+mod store;
+mod tail;
+
+use std::sync::Arc;
+
+pub use append::{Append, Appended, Expected};
+pub use committed::Committed;
+pub use connect::{Clock, LedgerOptions, migrate};
+pub use error::LedgerError;
+pub use lease::Lease;
+pub use read::{Head, Loaded, Wake};
+pub use receipt::{CommandKey, Receipt};
+pub use store::{CqrsStore, Fact, Folded, FoldedContext};
+pub use tail::Tail;
+
+/// The ledger of one database. Cheap to clone; all clones share connections.
+#[derive(Clone)]
+pub struct Ledger(Arc<Inner>);
+
+struct Inner {
+    pool: sqlx::PgPool,
+    clock: Arc<dyn Clock>,
+    options: LedgerOptions,
+    committed: tokio::sync::watch::Sender<u64>,
+    listener: tokio::task::AbortHandle,
+    leases: Arc<lease::Leases>,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.listener.abort();
+    }
+}

@@ -1,9 +1,7 @@
 //! The executor: load, ask the law, decide, append; again from fresh state when another was faster.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use rand::Rng;
 use xagent_domain::access::{Access, AccessEvent};
 use xagent_domain::governed::{Command, Governed, Refusal};
 use xagent_domain::{Blob, Context, DecisionMade, Intent, Metadata, Tenant, Usage};
@@ -11,12 +9,13 @@ use xagent_ledger::{Append, Clock, CommandKey, Committed, Expected, Ledger, Ledg
 
 use super::{Law, UsageCounters};
 use crate::CommandError;
+use crate::ambient::pause;
 
 /// How often a command is decided anew when other commands of its stream were faster.
 const ATTEMPTS: u32 = 8;
 
 /// A command on its way to an aggregate.
-pub struct Request<A> {
+pub(crate) struct Request<A> {
     /// Whose.
     pub tenant: Tenant,
     /// Which aggregate.
@@ -34,10 +33,10 @@ pub struct Request<A> {
 }
 
 /// A command that went through.
-pub struct Executed<D: Governed> {
+pub(crate) struct Executed<D: Governed> {
     /// What was promised.
     pub receipt: Receipt,
-    /// What happened; empty where the command was a repetition.
+    /// What happened, now or when the command was carried out first.
     pub events: Vec<Committed<D::Event>>,
     /// The state after it.
     pub state: D,
@@ -76,14 +75,14 @@ impl Executor {
     }
 
     /// Carries out one command: all of its events are committed, or none.
-    pub async fn execute<D: Governed>(&self, request: Request<D::Act>) -> Result<Executed<D>, CommandError> {
+    pub(crate) async fn execute<D: Governed>(&self, request: Request<D::Act>) -> Result<Executed<D>, CommandError> {
         if let Some(repeated) = self.repetition(&request).await? {
             return Ok(repeated);
         }
         let usage = self.count(request.intent.as_ref());
         for attempt in 0..ATTEMPTS {
             match self.attempt::<D>(&request, usage).await {
-                Err(CommandError::Ledger(LedgerError::Conflict { .. })) => back_off(attempt).await,
+                Err(CommandError::Ledger(LedgerError::Conflict { .. })) => tokio::time::sleep(pause(attempt, 200)).await,
                 Err(CommandError::Denied(decision)) => {
                     self.record_access(&request.tenant, &decision, &request.metadata).await?;
                     return Err(CommandError::Denied(decision));
@@ -109,8 +108,17 @@ impl Executor {
     async fn repetition<D: Governed>(&self, request: &Request<D::Act>) -> Result<Option<Executed<D>>, CommandError> {
         let Some(key) = &request.key else { return Ok(None) };
         let Some(receipt) = self.ledger.receipt(&request.tenant, key).await? else { return Ok(None) };
-        let state = self.ledger.load::<D>(&request.tenant, &receipt.aggregate_id).await?.state;
-        Ok(Some(Executed { receipt, events: Vec::new(), state, repeated: true }))
+        self.recall(&request.tenant, receipt).await.map(Some)
+    }
+
+    /// What an earlier, equal command brought about.
+    async fn recall<D: Governed>(&self, tenant: &Tenant, receipt: Receipt) -> Result<Executed<D>, CommandError> {
+        let count = (receipt.last_position + 1).saturating_sub(receipt.first_position);
+        let limit = u32::try_from(count).unwrap_or(u32::MAX);
+        let after = receipt.sequence.saturating_sub(count);
+        let events = self.ledger.committed::<D>(tenant, &receipt.aggregate_id, after, limit).await?;
+        let state = self.ledger.load::<D>(tenant, &receipt.aggregate_id).await?.state;
+        Ok(Executed { receipt, events, state, repeated: true })
     }
 
     async fn attempt<D: Governed>(&self, request: &Request<D::Act>, usage: Usage) -> Result<Executed<D>, CommandError> {
@@ -139,8 +147,11 @@ impl Executor {
                 command: request.key.clone(),
             })
             .await?;
+        if appended.repeated {
+            return self.recall(&request.tenant, appended.receipt).await;
+        }
         appended.events.iter().for_each(|event| state.evolve(event.event()));
-        Ok(Executed { receipt: appended.receipt, events: appended.events, state, repeated: appended.repeated })
+        Ok(Executed { receipt: appended.receipt, events: appended.events, state, repeated: false })
     }
 
     fn count(&self, intent: Option<&Intent>) -> Usage {
@@ -172,10 +183,4 @@ impl Executor {
 
 fn day(now_us: i64) -> String {
     chrono::DateTime::from_timestamp_micros(now_us).map(|at| at.format("%Y-%m-%d").to_string()).unwrap_or_default()
-}
-
-async fn back_off(attempt: u32) {
-    let bound = 2_u64 << attempt.min(6);
-    let jitter = rand::rng().random_range(0..=bound);
-    tokio::time::sleep(Duration::from_millis(jitter)).await;
 }

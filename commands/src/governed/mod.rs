@@ -5,8 +5,9 @@ mod law;
 mod permit;
 mod usage;
 
-pub use execute::{Executed, Executor, Request};
+pub use execute::Executor;
+pub(crate) use execute::{Executed, Request};
 pub use law::Law;
 pub use permit::{Allowed, ToolCall};
 pub(crate) use permit::PermitError;
-pub use usage::UsageCounters;
+pub(crate) use usage::UsageCounters;

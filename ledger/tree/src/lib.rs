@@ -1,1 +1,55 @@
-//! Placeholder.
+//! Merkle tree arithmetic over recorded events (RFC 6962). Pure; the ledger seals with it, replay checks with it.
+//!
+//! Today: leaf hashes. Roots, proofs and checkpoints take their place beside them.
+
+use sha2::{Digest as _, Sha256};
+use xagent_domain::{CanonicalError, Digest, Recorded, canonical_event};
+
+/// The leaf hash of an event: SHA-256(0x00 || canonical event), RFC 6962 section 2.1.
+pub fn leaf_hash(event: &Recorded) -> Result<Digest, CanonicalError> {
+    let canonical = canonical_event(event)?;
+    let mut hasher = Sha256::new();
+    hasher.update([0]);
+    hasher.update(canonical.as_bytes());
+    Ok(Digest::from_bytes(hasher.finalize().into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use xagent_domain::Tenant;
+
+    #[test]
+    fn every_field_of_an_event_is_under_its_leaf_hash() {
+        let event = Recorded {
+            position: 1,
+            tenant: Tenant::default_tenant(),
+            aggregate_type: "run".into(),
+            aggregate_id: "a".into(),
+            sequence: 1,
+            event_type: "GoalSet".into(),
+            event_version: "1".into(),
+            payload: "{}".into(),
+            metadata: "{}".into(),
+            recorded_at_us: 1,
+            leaf_hash: Digest::of(b""),
+        };
+        let changes: [fn(&mut Recorded); 9] = [
+            |e| e.position = 2,
+            |e| e.tenant = "other".parse().unwrap(),
+            |e| e.aggregate_type = "tool".into(),
+            |e| e.aggregate_id = "b".into(),
+            |e| e.sequence = 2,
+            |e| e.event_type = "x".into(),
+            |e| e.event_version = "2".into(),
+            |e| e.payload = "{\"a\":1}".into(),
+            |e| e.recorded_at_us = 2,
+        ];
+        let original = leaf_hash(&event).unwrap();
+        for change in changes {
+            let mut other = event.clone();
+            change(&mut other);
+            assert_ne!(leaf_hash(&other).unwrap(), original);
+        }
+    }
+}

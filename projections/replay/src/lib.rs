@@ -1,1 +1,13 @@
-//! Placeholder.
+//! Replay: what was recorded, decided again and compared, byte for byte.
+//!
+//! It is given recordings and touches nothing else: no database, no socket, no clock. Where a recording is
+//! missing it says so. The gateway loads the recordings and prints the report.
+
+mod decisions;
+mod recordings;
+mod report;
+mod verify;
+
+pub use recordings::{Needs, Recordings};
+pub use report::{Divergence, Kind, Report, StateCheck};
+pub use verify::verify;

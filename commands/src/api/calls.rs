@@ -1,0 +1,148 @@
+//! Tool calls proposed from outside.
+
+use serde::Serialize;
+use serde_json::{Value, json};
+use xagent_domain::run::{Act, CallStatus, Run, RunEvent, ToolOutcome};
+use xagent_domain::{ApprovalId, CallId, CanonicalJson, Content, DecisionId, DecisionMade, Question, Reason, RunId};
+use xagent_ledger::Receipt;
+
+use super::runs::check_text;
+use super::{Caller, Commands, Done, Subject};
+use crate::governed::Executed;
+use crate::tool::Wanted;
+use crate::{CommandError, InvalidInput};
+
+/// A tool call a client wants made.
+#[derive(Clone, Debug)]
+pub struct ToolRequest {
+    /// The tool.
+    pub tool: String,
+    /// Its arguments.
+    pub arguments: Value,
+    /// The step's name; the tool's where there is none.
+    pub label: Option<String>,
+}
+
+/// A tool call that was proposed or started, and what the law said.
+#[derive(Clone, Debug, Serialize)]
+pub struct ProposedCall {
+    /// The call.
+    pub call: CallId,
+    /// Where it stands.
+    pub status: CallStatus,
+    /// The last decision on it.
+    pub decision: Option<DecisionId>,
+    /// Why it was denied, or what is missing.
+    pub deny: Vec<Reason>,
+    /// The approval it waits for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approval: Option<ApprovalId>,
+    /// What is promised.
+    pub receipt: Receipt,
+}
+
+impl Commands {
+    /// Proposes a tool call. A denial is an answer, not an error: it is recorded like a permission.
+    pub async fn propose(
+        &self,
+        caller: &Caller,
+        run: RunId,
+        request: ToolRequest,
+    ) -> Result<ProposedCall, CommandError> {
+        let label = request.label.unwrap_or_else(|| request.tool.clone());
+        check_text("/label", &label, 256)?;
+        let wanted = Wanted {
+            tenant: &caller.principal.tenant,
+            label,
+            tool: &request.tool,
+            arguments: &request.arguments,
+            approval_ttl_us: self.approval_ttl_us(),
+        };
+        let propose = self.catalog.proposal(wanted).await?;
+        let body = json!({"arguments": propose.arguments, "label": propose.label, "run": run, "tool": request.tool});
+        let (_, blob) = Content::json(propose.arguments.clone());
+        let attributes = vec![("tool", request.tool)];
+        let subject = Subject { name: "run.propose", id: run.to_string(), attributes, body };
+        let act = Act::Propose(Box::new(propose));
+        let executed = self.carry_out::<Run>(caller, subject, act, blob.into_iter().collect()).await?;
+        let call = executed.events.iter().find_map(|event| match event.event() {
+            RunEvent::ToolCallProposed { call, .. } => Some(*call),
+            _ => None,
+        });
+        let call = call.ok_or_else(|| InvalidInput::new("", "the command recorded no call"))?;
+        Ok(proposed(call, executed))
+    }
+
+    /// Starts a call that its client executes, once it was approved. It is decided again.
+    pub async fn start_call(&self, caller: &Caller, run: RunId, call: CallId) -> Result<ProposedCall, CommandError> {
+        let state = self.ledger().load::<Run>(&caller.principal.tenant, &run.to_string()).await?.state;
+        let open = state.call(&call).map(|call| (call.arguments.clone(), call.tool.executor));
+        let arguments = match &open {
+            Some((_, xagent_domain::run::Executor::Builtin)) => {
+                let message = "a worker starts this call: wait for its result";
+                return Err(InvalidInput::new("", message).into());
+            }
+            Some((content, _)) => self.text_of(content).await?,
+            None => CanonicalJson::recorded(String::new()),
+        };
+        let body = json!({"call": call, "run": run});
+        let subject = Subject { name: "run.start_call", id: run.to_string(), attributes: Vec::new(), body };
+        let act = Act::StartCall { call, arguments };
+        Ok(proposed(call, self.carry_out::<Run>(caller, subject, act, Vec::new()).await?))
+    }
+
+    /// Records the outcome of a call that its client executed.
+    pub async fn post_result(
+        &self,
+        caller: &Caller,
+        run: RunId,
+        call: CallId,
+        succeeded: bool,
+        output: &Value,
+        duration_us: u64,
+    ) -> Result<Done, CommandError> {
+        let output = CanonicalJson::of_value(output).map_err(|e| InvalidInput::new("/output", e.to_string()))?;
+        let body = json!({
+            "call": call, "duration_us": duration_us, "output": output.digest(), "run": run, "succeeded": succeeded,
+        });
+        let (output, blob) = Content::json(output);
+        let act = Act::CompleteCall { call, outcome: ToolOutcome { succeeded, output }, duration_us };
+        let attributes = vec![("call", call.to_string())];
+        let subject = Subject { name: "run.result", id: run.to_string(), attributes, body };
+        let executed = self.carry_out::<Run>(caller, subject, act, blob.into_iter().collect()).await?;
+        Ok(Done { receipt: executed.receipt })
+    }
+
+    /// The text of a content, inline or from the blob table.
+    pub(crate) async fn text_of(&self, content: &Content) -> Result<CanonicalJson, CommandError> {
+        let text = match &content.text {
+            Some(text) => text.clone(),
+            None => self.ledger().blob(&content.digest).await?.text,
+        };
+        Ok(CanonicalJson::recorded(text))
+    }
+}
+
+fn proposed(call: CallId, executed: Executed<Run>) -> ProposedCall {
+    let events = || executed.events.iter().map(|event| event.event());
+    let made = events().filter_map(|event| match event {
+        RunEvent::DecisionMade(made) => Some(made),
+        _ => None,
+    });
+    let made: Option<&DecisionMade> =
+        made.filter(|made| matches!(&made.question, Question::ToolCall { call: about, .. } if *about == call))
+            .last()
+            .map(AsRef::as_ref);
+    let approval = events().find_map(|event| match event {
+        RunEvent::ApprovalRequested { approval, .. } => Some(*approval),
+        _ => None,
+    });
+    ProposedCall {
+        call,
+        status: executed.state.call_status(&call).unwrap_or(CallStatus::Proposed),
+        decision: made.map(|made| made.decision),
+        deny: made.map(|made| made.deny.clone()).unwrap_or_default(),
+        approval,
+        receipt: executed.receipt,
+    }
+}

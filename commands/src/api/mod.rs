@@ -1,0 +1,164 @@
+//! The commands, one method each. The doors call these and nothing deeper.
+
+mod approvals;
+mod calls;
+mod law;
+mod runs;
+mod tools;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde::Serialize;
+use xagent_domain::governed::Governed;
+use xagent_domain::{Blob, CanonicalJson, CommandId, Intent, Metadata, Principal};
+use xagent_ledger::{CommandKey, Ledger, Receipt};
+use xagent_policies::Embedded;
+
+pub use calls::{ProposedCall, ToolRequest};
+pub use law::Published;
+pub use runs::{RunRequest, StartedRun};
+
+use crate::governed::{Executed, Request};
+use crate::{Catalog, CommandError, Executor, Ids, InvalidInput};
+
+/// Who commands, and what makes the command repeatable.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// As authenticated.
+    pub principal: Principal,
+    /// W3C Trace Context of the request.
+    pub traceparent: String,
+    /// The idempotency key, if one was given.
+    pub key: Option<CommandId>,
+}
+
+/// Bounds of what commands may ask for.
+#[derive(Clone, Debug)]
+pub struct CommandsOptions {
+    /// Folders in which a run's workspace must lie.
+    pub workspaces: Vec<PathBuf>,
+    /// How long an approval is valid, in microseconds.
+    pub approval_ttl_us: i64,
+}
+
+/// A command that went through.
+#[derive(Clone, Debug, Serialize)]
+pub struct Done {
+    /// What is promised.
+    pub receipt: Receipt,
+}
+
+/// All commands. Cheap to clone.
+#[derive(Clone)]
+pub struct Commands {
+    executor: Executor,
+    catalog: Catalog,
+    engine: Arc<Embedded>,
+    ids: Ids,
+    options: Arc<CommandsOptions>,
+}
+
+/// What a command is about, before it becomes a request.
+struct Subject<'a> {
+    name: &'a str,
+    id: String,
+    attributes: Vec<(&'a str, String)>,
+    /// What, beside name and id, must be equal in a repetition.
+    body: serde_json::Value,
+}
+
+impl Commands {
+    /// Over an executor, with the engine that holds the bundles.
+    pub fn new(executor: Executor, engine: Arc<Embedded>, options: CommandsOptions) -> Self {
+        let catalog = Catalog::new(executor.ledger().clone());
+        Self { executor, catalog, engine, ids: Ids, options: Arc::new(options) }
+    }
+
+    /// The executor.
+    pub fn executor(&self) -> &Executor {
+        &self.executor
+    }
+
+    /// The ledger.
+    pub fn ledger(&self) -> &Ledger {
+        self.executor.ledger()
+    }
+
+    /// The tools.
+    pub fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
+    pub(crate) fn approval_ttl_us(&self) -> i64 {
+        self.options.approval_ttl_us
+    }
+
+    /// Decides a read. Reads of the audit record are recorded, others only where they are denied.
+    pub async fn authorise_read(
+        &self,
+        caller: &Caller,
+        name: &str,
+        aggregate: &str,
+        id: &str,
+    ) -> Result<(), CommandError> {
+        let audit = matches!(name, "read.events" | "read.decisions");
+        let intent = intent(caller, name, aggregate, id.to_owned(), &[]);
+        let metadata = self.metadata(caller, if aggregate == "run" { id } else { "" });
+        self.executor.authorise_read(&intent, audit, &metadata).await
+    }
+
+    async fn carry_out<D: Governed>(
+        &self,
+        caller: &Caller,
+        subject: Subject<'_>,
+        act: D::Act,
+        blobs: Vec<Blob>,
+    ) -> Result<Executed<D>, CommandError> {
+        let key = caller.key.clone().map(|id| key(id, caller, &subject)).transpose()?;
+        let aggregate_id = subject.id.clone();
+        let metadata = self.metadata(caller, if D::TYPE == "run" { &aggregate_id } else { "" });
+        let intent = Some(intent(caller, subject.name, D::TYPE, subject.id, &subject.attributes));
+        let tenant = if D::TYPE == "bundle" { law::tenant() } else { caller.principal.tenant.clone() };
+        self.executor.execute::<D>(Request { tenant, aggregate_id, act, intent, blobs, metadata, key }).await
+    }
+
+    fn metadata(&self, caller: &Caller, correlation_id: &str) -> Metadata {
+        let drawn = || format!("cmd_{}", self.ids.draw().simple());
+        Metadata {
+            actor: caller.principal.id.clone(),
+            command_id: caller.key.as_ref().map_or_else(drawn, ToString::to_string),
+            correlation_id: correlation_id.to_owned(),
+            causation_id: String::new(),
+            traceparent: caller.traceparent.clone(),
+        }
+    }
+
+    /// Metadata of what the system itself records.
+    pub(crate) fn system_metadata(&self, actor: &str, correlation_id: &str, causation_id: String) -> Metadata {
+        Metadata {
+            actor: actor.to_owned(),
+            command_id: format!("cmd_{}", self.ids.draw().simple()),
+            correlation_id: correlation_id.to_owned(),
+            causation_id,
+            traceparent: String::new(),
+        }
+    }
+}
+
+fn intent(caller: &Caller, name: &str, aggregate: &str, id: String, attributes: &[(&str, String)]) -> Intent {
+    Intent {
+        name: name.to_owned(),
+        principal: caller.principal.clone(),
+        aggregate: aggregate.to_owned(),
+        id,
+        attributes: attributes.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
+    }
+}
+
+/// A repetition is the same command by the same principal with the same body; ids drawn here are no part of it.
+fn key(id: CommandId, caller: &Caller, subject: &Subject<'_>) -> Result<CommandKey, InvalidInput> {
+    let body = serde_json::json!({"body": subject.body, "command": subject.name, "principal": caller.principal.id});
+    let body = CanonicalJson::of(&body).map_err(|error| InvalidInput::new("", error.to_string()))?.digest();
+    Ok(CommandKey { id, body })
+}

@@ -1,0 +1,54 @@
+//! HTTP GET to exactly the address the decision was made on.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use reqwest::redirect::Policy;
+use serde_json::{Value, json};
+use xagent_domain::run::UrlUse;
+
+/// A longer body is cut.
+const LARGEST: usize = 512 * 1024;
+const TIMEOUT: Duration = Duration::from_secs(20);
+
+pub(super) async fn http_fetch(url: Option<&UrlUse>) -> Result<Value, String> {
+    let url = url.ok_or("there is no URL to fetch")?;
+    let addresses: Vec<SocketAddr> = url
+        .addresses
+        .iter()
+        .filter_map(|address| address.parse::<IpAddr>().ok())
+        .map(|address| SocketAddr::new(address, url.port))
+        .collect();
+    if addresses.is_empty() {
+        return Err(format!("`{}` has no address", url.host));
+    }
+    let client = reqwest::Client::builder()
+        .resolve_to_addrs(&url.host, &addresses)
+        .redirect(Policy::none())
+        .no_proxy()
+        .timeout(TIMEOUT)
+        .build()
+        .map_err(|error| shown(&error))?;
+    let mut response = client.get(&url.raw).send().await.map_err(|error| shown(&error))?;
+    let status = response.status().as_u16();
+    let content_type = response.headers().get("content-type").and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let mut body = Vec::new();
+    let mut truncated = false;
+    while let Some(chunk) = response.chunk().await.map_err(|error| shown(&error))? {
+        let room = LARGEST.saturating_sub(body.len());
+        truncated = chunk.len() > room;
+        body.extend_from_slice(&chunk[..chunk.len().min(room)]);
+        if truncated {
+            break;
+        }
+    }
+    let body = String::from_utf8_lossy(&body);
+    Ok(json!({"body": body, "content_type": content_type, "status": status, "truncated": truncated}))
+}
+
+/// The error with its cause, without the URL, which may hold secrets.
+fn shown(error: &reqwest::Error) -> String {
+    let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
+    let kind = if error.is_timeout() { "timed out" } else { "failed" };
+    format!("the request {kind}{cause}")
+}

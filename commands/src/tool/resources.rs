@@ -1,0 +1,69 @@
+//! What a call would touch, read from its arguments as the registration says, normalised before the law sees it.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use xagent_domain::run::{CodeText, PathUse, Resources, UrlUse};
+use xagent_domain::tool::Registration;
+use xagent_policies::normalise::{canonical_address, path_use, url_use};
+
+/// How long a name may take to resolve; without an address the law denies.
+const RESOLUTION: Duration = Duration::from_secs(2);
+
+/// Reads paths, URLs and code; names are resolved once, here, and the connection goes where the decision was made on.
+pub(crate) async fn resources(tool: &Registration, arguments: &Value) -> Resources {
+    let paths = tool.paths.iter().flat_map(|name| texts(arguments, name).into_iter().map(move |text| (name, text)));
+    let paths = paths.map(|(name, text)| text.map_or_else(|| no_path(name), |text| path_use(name, text))).collect();
+    let mut urls = Vec::new();
+    for name in &tool.urls {
+        for text in texts(arguments, name) {
+            urls.push(match text {
+                Some(text) => resolved(url_use(name, text)).await,
+                None => no_url(name),
+            });
+        }
+    }
+    let code = tool.code.iter().flat_map(|(name, language)| {
+        let text = texts(arguments, name).into_iter().flatten();
+        text.map(|text| CodeText { argument: name.clone(), language: language.clone(), text: text.to_owned() })
+    });
+    Resources { paths, urls, code: code.collect() }
+}
+
+/// The texts of an argument, or of each item of it; `None` for what is not a text.
+fn texts<'a>(arguments: &'a Value, name: &str) -> Vec<Option<&'a str>> {
+    match arguments.get(name) {
+        None | Some(Value::Null) => Vec::new(),
+        Some(Value::Array(items)) => items.iter().map(Value::as_str).collect(),
+        Some(other) => vec![other.as_str()],
+    }
+}
+
+fn no_path(argument: &str) -> PathUse {
+    let problem = "the argument is not a text".to_owned();
+    PathUse { argument: argument.to_owned(), raw: String::new(), normal: String::new(), problem }
+}
+
+fn no_url(argument: &str) -> UrlUse {
+    UrlUse {
+        argument: argument.to_owned(),
+        raw: String::new(),
+        scheme: String::new(),
+        host: String::new(),
+        port: 0,
+        addresses: Vec::new(),
+        problem: "the argument is not a text".to_owned(),
+    }
+}
+
+async fn resolved(mut url: UrlUse) -> UrlUse {
+    if url.problem.is_empty() && url.addresses.is_empty() {
+        let found = tokio::time::timeout(RESOLUTION, tokio::net::lookup_host((url.host.as_str(), url.port))).await;
+        if let Ok(Ok(found)) = found {
+            url.addresses = found.map(|address| canonical_address(address.ip())).collect();
+            url.addresses.sort();
+            url.addresses.dedup();
+        }
+    }
+    url
+}

@@ -1,0 +1,25 @@
+//! What a server is configured with: flags, then environment `XAGENT_*`, then what `xagent up` left in its folder.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use crate::access::Secret;
+
+/// A server's configuration, complete.
+#[derive(Clone)]
+pub struct Configuration {
+    /// Where Postgres is.
+    pub database_url: String,
+    /// Where NATS is.
+    pub nats_url: String,
+    /// Where Redis is.
+    pub redis_url: String,
+    /// Where to listen; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// What development tokens are signed with.
+    pub secret: Secret,
+    /// Folders in which the workspaces of runs must lie.
+    pub workspaces: Vec<PathBuf>,
+    /// Bounds of one policy decision, in milliseconds.
+    pub policy_timeout_ms: u64,
+}

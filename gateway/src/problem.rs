@@ -1,0 +1,219 @@
+//! Errors as callers see them: RFC 9457 problem details with a stable type, each with a page that says what to do.
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use xagent_commands::{CommandError, InvalidInput};
+use xagent_domain::Reason;
+use xagent_domain::governed::Refusal;
+use xagent_ledger::LedgerError;
+
+use crate::access::TokenError;
+use crate::trace::Trace;
+
+macro_rules! problems {
+    ($($(#[$doc:meta])* $name:ident = $code:literal, $status:ident, $title:literal;)*) => {
+        /// Every kind of problem.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum ProblemType {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl ProblemType {
+            fn parts(self) -> (&'static str, StatusCode, &'static str) {
+                match self { $(Self::$name => ($code, StatusCode::$status, $title),)* }
+            }
+        }
+
+        /// The page of a problem: what happened, why, what to do.
+        pub fn page(code: &str) -> Option<&'static str> {
+            match code {
+                $($code => Some(include_str!(concat!("../../docs/errors/", $code, ".md"))),)*
+                _ => None,
+            }
+        }
+    };
+}
+
+problems! {
+    /// No token, or one that is not valid.
+    Unauthenticated = "unauthenticated", UNAUTHORIZED, "Not authenticated";
+    /// The law said no.
+    Denied = "denied", FORBIDDEN, "Denied by policy";
+    /// The law said: later.
+    RateLimited = "rate-limited", TOO_MANY_REQUESTS, "Too many requests";
+    /// The body or a parameter is wrong.
+    InvalidInput = "invalid-input", BAD_REQUEST, "Invalid input";
+    /// The body is too large.
+    TooLarge = "too-large", PAYLOAD_TOO_LARGE, "Body too large";
+    /// There is no such thing.
+    NotFound = "not-found", NOT_FOUND, "Not found";
+    /// The path is right, the method is not.
+    MethodNotAllowed = "method-not-allowed", METHOD_NOT_ALLOWED, "Method not allowed";
+    /// The state does not allow it.
+    Conflict = "conflict", CONFLICT, "Conflict with the present state";
+    /// The idempotency key was used for something else.
+    KeyReused = "key-reused", UNPROCESSABLE_ENTITY, "Idempotency key reused";
+    /// The ledger is away, or too busy.
+    Unavailable = "unavailable", SERVICE_UNAVAILABLE, "The ledger is unavailable";
+    /// The server has not got its law yet.
+    Starting = "starting", SERVICE_UNAVAILABLE, "The server is starting";
+    /// A record is not what it was.
+    Tampered = "tampered", INTERNAL_SERVER_ERROR, "A recorded event was changed";
+    /// A fault of ours.
+    Internal = "internal", INTERNAL_SERVER_ERROR, "Internal error";
+}
+
+/// Problem details.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// `/errors/CODE`, where its page is served.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The kind, for people.
+    pub title: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// This occurrence, for people.
+    pub detail: String,
+    /// JSON pointer of the field at fault, or the name of a header or parameter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+    /// A stable code of what conflicts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// The decision that denied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decision_id: Option<String>,
+    /// Its reasons.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub deny: Vec<Reason>,
+    /// The trace of the request.
+    pub trace_id: String,
+}
+
+impl Problem {
+    /// A problem of this kind.
+    pub fn new(kind: ProblemType, detail: impl Into<String>) -> Self {
+        let (code, status, title) = kind.parts();
+        Self {
+            kind: format!("/errors/{code}"),
+            title: title.to_owned(),
+            status: status.as_u16(),
+            detail: detail.into(),
+            field: None,
+            code: None,
+            decision_id: None,
+            deny: Vec::new(),
+            trace_id: String::new(),
+        }
+    }
+
+    /// With the field at fault.
+    #[must_use]
+    pub fn at(mut self, field: impl Into<String>) -> Self {
+        self.field = Some(field.into());
+        self
+    }
+
+    /// In this trace.
+    #[must_use]
+    pub fn traced(mut self, trace: &Trace) -> Self {
+        trace.id().clone_into(&mut self.trace_id);
+        self
+    }
+}
+
+impl From<CommandError> for Problem {
+    fn from(error: CommandError) -> Self {
+        match error {
+            CommandError::Denied(decision) => {
+                let limited = !decision.deny.is_empty() && decision.deny.iter().all(|r| r.code == "rate_limited");
+                let kind = if limited { ProblemType::RateLimited } else { ProblemType::Denied };
+                let reasons: Vec<_> = decision.deny.iter().map(|reason| reason.message.as_str()).collect();
+                let mut problem = Self::new(kind, reasons.join("; "));
+                problem.decision_id = Some(decision.decision.to_string());
+                problem.deny = decision.deny;
+                problem
+            }
+            CommandError::Refused(refusal) => refusal.into(),
+            CommandError::Invalid(error) => error.into(),
+            CommandError::Ledger(error) => error.into(),
+            CommandError::Contended(_) => Self::new(ProblemType::Unavailable, error.to_string()),
+        }
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        match &refusal {
+            Refusal::NotFound { .. } => Self::new(ProblemType::NotFound, refusal.to_string()),
+            Refusal::Conflict { code, .. } => {
+                let mut problem = Self::new(ProblemType::Conflict, refusal.to_string());
+                problem.code = Some((*code).to_owned());
+                problem
+            }
+            Refusal::Input(_) => Self::new(ProblemType::InvalidInput, refusal.to_string()),
+            Refusal::Denied(_) | Refusal::Ruling(_) => internal(&refusal),
+        }
+    }
+}
+
+impl From<InvalidInput> for Problem {
+    fn from(error: InvalidInput) -> Self {
+        Self::new(ProblemType::InvalidInput, error.message).at(error.field)
+    }
+}
+
+impl From<LedgerError> for Problem {
+    fn from(error: LedgerError) -> Self {
+        match &error {
+            LedgerError::Unavailable { operation, .. } => {
+                tracing::warn!(error = %error, "ledger.unavailable");
+                Self::new(ProblemType::Unavailable, format!("the ledger gave no answer: {operation}; try again"))
+            }
+            LedgerError::Conflict { .. } => Self::new(ProblemType::Conflict, error.to_string()),
+            LedgerError::KeyReused { .. } => Self::new(ProblemType::KeyReused, error.to_string()).at("Idempotency-Key"),
+            LedgerError::Tampered { .. } | LedgerError::Undecodable { .. } | LedgerError::Blob { .. } => {
+                tracing::error!(error = %error, "ledger.tampered");
+                Self::new(ProblemType::Tampered, error.to_string())
+            }
+            LedgerError::Failed { .. } => internal(&error),
+        }
+    }
+}
+
+impl From<TokenError> for Problem {
+    fn from(error: TokenError) -> Self {
+        Self::new(ProblemType::Unauthenticated, error.to_string()).at("Authorization")
+    }
+}
+
+/// Logged in full here, shown without its inside.
+fn internal(error: &dyn std::error::Error) -> Problem {
+    tracing::error!(error = %error, "request.failed");
+    Problem::new(ProblemType::Internal, "this is a fault of the server; its log has the details under the trace id")
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, Json(&self)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        match status {
+            StatusCode::UNAUTHORIZED => {
+                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"xagent\""));
+            }
+            StatusCode::SERVICE_UNAVAILABLE => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            }
+            StatusCode::TOO_MANY_REQUESTS => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("60"));
+            }
+            _ => {}
+        }
+        response
+    }
+}

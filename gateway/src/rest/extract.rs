@@ -1,0 +1,208 @@
+//! From a request to typed values: who calls, the path's ids, the body. Each error names its field.
+
+use std::str::FromStr;
+
+use axum::body::Body;
+use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
+use axum::http::HeaderMap;
+use axum::http::request::Parts;
+use futures::StreamExt;
+use serde::de::DeserializeOwned;
+use xagent_commands::Caller;
+use xagent_domain::{CommandId, IdError};
+
+use super::Doors;
+use crate::access::authenticate;
+use crate::problem::{Problem, ProblemType};
+use crate::trace::Trace;
+
+/// A larger body is refused.
+const LARGEST_BODY: usize = 1024 * 1024;
+/// So much of a refused body is read and thrown away, so that its sender gets to read the answer.
+const DRAINED: usize = 64 * 1024 * 1024;
+
+/// An authenticated caller with the trace of its request.
+pub struct Calling {
+    pub caller: Caller,
+    pub trace: Trace,
+}
+
+impl Calling {
+    /// Any error as a problem of this request.
+    pub fn problem(&self, error: impl Into<Problem>) -> Problem {
+        error.into().traced(&self.trace)
+    }
+}
+
+fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+impl FromRequestParts<Doors> for Calling {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, doors: &Doors) -> Result<Self, Problem> {
+        let trace = Trace::of(header(&parts.headers, "traceparent"));
+        let principal = authenticate(&doors.secret, header(&parts.headers, "authorization"));
+        let principal = principal.map_err(|error| Problem::from(error).traced(&trace))?;
+        let key = header(&parts.headers, "idempotency-key").map(str::parse::<CommandId>).transpose();
+        let key = key.map_err(|error| invalid("Idempotency-Key", &error.to_string()).traced(&trace))?;
+        Ok(Self { caller: Caller { principal, traceparent: trace.traceparent.clone(), key }, trace })
+    }
+}
+
+/// An id in the path.
+pub struct Id<T>(pub T);
+
+/// Two ids in the path.
+pub struct Ids<A, B>(pub A, pub B);
+
+impl<T> FromRequestParts<Doors> for Id<T>
+where
+    T: FromStr,
+    T::Err: std::fmt::Display,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, doors: &Doors) -> Result<Self, Problem> {
+        Ok(Self(path_id(parts, doors, 0).await?))
+    }
+}
+
+impl<A, B> FromRequestParts<Doors> for Ids<A, B>
+where
+    A: FromStr<Err = IdError>,
+    B: FromStr<Err = IdError>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, doors: &Doors) -> Result<Self, Problem> {
+        Ok(Self(path_id(parts, doors, 0).await?, path_id(parts, doors, 1).await?))
+    }
+}
+
+async fn path_id<T>(parts: &mut Parts, doors: &Doors, index: usize) -> Result<T, Problem>
+where
+    T: FromStr,
+    T::Err: std::fmt::Display,
+{
+    let trace = Trace::of(header(&parts.headers, "traceparent"));
+    let params = RawPathParams::from_request_parts(parts, doors).await;
+    let params = params.map_err(|error| invalid("path", &error.to_string()).traced(&trace))?;
+    let Some((name, text)) = params.iter().nth(index) else { return Err(invalid("path", "it is too short")) };
+    text.parse().map_err(|error: T::Err| invalid(name, &error.to_string()).traced(&trace))
+}
+
+/// A JSON body without unknown fields.
+pub struct Body_<T>(pub T);
+
+impl<T: DeserializeOwned> FromRequest<Doors> for Body_<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &Doors) -> Result<Self, Problem> {
+        let trace = Trace::of(header(request.headers(), "traceparent"));
+        let bytes = read(request.into_body()).await.map_err(|problem| problem.traced(&trace))?;
+        let bytes = if bytes.is_empty() { b"{}".as_slice() } else { &bytes };
+        parse(bytes).map(Self).map_err(|problem| problem.traced(&trace))
+    }
+}
+
+async fn read(body: Body) -> Result<Vec<u8>, Problem> {
+    let mut chunks = body.into_data_stream();
+    let (mut bytes, mut total) = (Vec::new(), 0_usize);
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.map_err(|error| invalid("", &format!("the body broke off: {error}")))?;
+        total = total.saturating_add(chunk.len());
+        if total <= LARGEST_BODY {
+            bytes.extend_from_slice(&chunk);
+        } else if total > DRAINED {
+            break;
+        }
+    }
+    if total <= LARGEST_BODY {
+        return Ok(bytes);
+    }
+    let detail = format!("the body is larger than {LARGEST_BODY} bytes");
+    Err(Problem::new(ProblemType::TooLarge, detail).at(""))
+}
+
+/// Parses JSON; an error names the field it is about as a JSON pointer (RFC 6901).
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    let deserializer = &mut serde_json::Deserializer::from_slice(bytes);
+    let parsed = serde_path_to_error::deserialize(&mut *deserializer).map_err(|error| {
+        let mut pointer = String::new();
+        for segment in error.path() {
+            match segment {
+                serde_path_to_error::Segment::Seq { index } => pointer.push_str(&format!("/{index}")),
+                serde_path_to_error::Segment::Map { key } => pointer.push_str(&format!("/{key}")),
+                _ => {}
+            }
+        }
+        let message = error.inner().to_string();
+        let named = ["unknown field `", "missing field `"].iter().find_map(|start| message.strip_prefix(start));
+        if let Some(name) = named.and_then(|rest| rest.split('`').next())
+            && !pointer.ends_with(&format!("/{name}"))
+        {
+            pointer.push_str(&format!("/{name}"));
+        }
+        invalid(&pointer, &message)
+    })?;
+    deserializer.end().map_err(|error| invalid("", &error.to_string()))?;
+    Ok(parsed)
+}
+
+pub(super) fn invalid(field: &str, detail: &str) -> Problem {
+    let detail: String = detail.chars().take(500).collect();
+    Problem::new(ProblemType::InvalidInput, detail).at(field)
+}
+
+/// Query parameters without unknown ones.
+pub struct Parameters<T>(pub T);
+
+impl<T: DeserializeOwned> FromRequestParts<Doors> for Parameters<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, doors: &Doors) -> Result<Self, Problem> {
+        let trace = Trace::of(header(&parts.headers, "traceparent"));
+        let parsed = axum::extract::Query::<T>::from_request_parts(parts, doors).await;
+        let invalid = |error: axum::extract::rejection::QueryRejection| {
+            let text = error.body_text();
+            let name = text.split('`').nth(1).unwrap_or("query").to_owned();
+            invalid(&name, &text).traced(&trace)
+        };
+        parsed.map(|query| Self(query.0)).map_err(invalid)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(serde::Deserialize, Debug)]
+    #[serde(deny_unknown_fields)]
+    struct Outer {
+        #[expect(dead_code, reason = "only parsed")]
+        inner: Inner,
+    }
+
+    #[derive(serde::Deserialize, Debug)]
+    #[serde(deny_unknown_fields)]
+    struct Inner {
+        #[expect(dead_code, reason = "only parsed")]
+        number: u8,
+    }
+
+    fn field(text: &str) -> String {
+        parse::<Outer>(text.as_bytes()).unwrap_err().field.unwrap()
+    }
+
+    #[test]
+    fn an_error_names_the_field_it_is_about() {
+        assert_eq!(field(r#"{"inner":{"number":"x"}}"#), "/inner/number");
+        assert_eq!(field(r#"{"inner":{"number":1,"other":2}}"#), "/inner/other");
+        assert_eq!(field(r#"{"inner":{}}"#), "/inner/number");
+        assert_eq!(field(r#"{"other":1}"#), "/other");
+        assert_eq!(field("{"), "");
+        assert_eq!(field(r#"{"inner":{"number":1}} x"#), "");
+    }
+}

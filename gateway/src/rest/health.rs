@@ -1,0 +1,53 @@
+//! Health: whether the process lives, and whether it can do its work.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use super::Doors;
+
+#[derive(Serialize)]
+struct Dependency {
+    ready: bool,
+    /// Whether commands need it; without the others the server still works.
+    required: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Readiness {
+    ready: bool,
+    ledger: Dependency,
+    law: Dependency,
+    nats: Dependency,
+    redis: Dependency,
+}
+
+/// `GET /livez`: the process answers.
+pub async fn livez() -> &'static str {
+    "ok\n"
+}
+
+/// `GET /readyz`: each dependency with its reason; 503 where a required one is missing.
+pub async fn readyz(State(doors): State<Doors>) -> Response {
+    let (ledger, redis) = tokio::join!(doors.commands.ledger().ping(), doors.views.ping());
+    let law = doors.commands.executor().law().active().is_some();
+    let nats = doors.bus.is_connected();
+    let ready = ledger.is_ok() && law;
+    let readiness = Readiness {
+        ready,
+        ledger: dependency(true, ledger.err().map(|error| error.to_string())),
+        law: dependency(true, (!law).then(|| "the policy bundle in force is not loaded".to_owned())),
+        nats: dependency(false, (!nats).then(|| "not connected".to_owned())),
+        redis: dependency(false, redis.err().map(|error| error.to_string())),
+    };
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(readiness)).into_response()
+}
+
+fn dependency(required: bool, reason: Option<String>) -> Dependency {
+    Dependency { ready: reason.is_none(), required, reason }
+}

@@ -1,0 +1,130 @@
+//! The record of one run: its events and its decisions. Each read is itself recorded.
+
+use axum::Json;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use xagent_domain::governed::Refusal;
+use xagent_domain::run::RunEvent;
+use xagent_domain::{DecisionMade, Recorded, RunId};
+
+use super::Doors;
+use super::extract::{Calling, Id, Parameters};
+use crate::problem::{Problem, ProblemType};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Page {
+    /// Sequence after which the page begins.
+    cursor: Option<u64>,
+    #[serde(default = "page_size")]
+    limit: u32,
+}
+
+fn page_size() -> u32 {
+    100
+}
+
+/// An event as it was recorded.
+#[derive(Serialize)]
+pub struct ShownEvent {
+    position: u64,
+    sequence: u64,
+    event_type: String,
+    event_version: String,
+    recorded_at_us: i64,
+    leaf_hash: String,
+    metadata: Box<RawValue>,
+    payload: Box<RawValue>,
+}
+
+/// A decision with its place.
+#[derive(Serialize)]
+pub struct ShownDecision {
+    position: u64,
+    sequence: u64,
+    recorded_at_us: i64,
+    #[serde(flatten)]
+    made: Box<DecisionMade>,
+}
+
+/// A page.
+#[derive(Serialize)]
+pub struct Items<T> {
+    items: Vec<T>,
+    /// Pass it as `cursor` for the next page.
+    next: Option<String>,
+}
+
+/// `GET /v1/runs/{run}/events`: in order, from the ledger.
+pub async fn events(
+    State(doors): State<Doors>,
+    calling: Calling,
+    Id(run): Id<RunId>,
+    Parameters(page): Parameters<Page>,
+) -> Result<Json<Items<ShownEvent>>, Problem> {
+    let (events, next) = recorded(&doors, &calling, "read.events", run, &page).await?;
+    let items = events.into_iter().map(shown).collect::<Result<Vec<_>, _>>();
+    Ok(Json(Items { items: items.map_err(|problem| problem.traced(&calling.trace))?, next }))
+}
+
+/// `GET /v1/runs/{run}/decisions`: each with input, bundle, engine and result.
+pub async fn decisions(
+    State(doors): State<Doors>,
+    calling: Calling,
+    Id(run): Id<RunId>,
+    Parameters(page): Parameters<Page>,
+) -> Result<Json<Items<ShownDecision>>, Problem> {
+    let (events, next) = recorded(&doors, &calling, "read.decisions", run, &page).await?;
+    let decision = |event: &Recorded| match serde_json::from_str(&event.payload) {
+        Ok(RunEvent::DecisionMade(made)) => Ok(ShownDecision {
+            position: event.position,
+            sequence: event.sequence,
+            recorded_at_us: event.recorded_at_us,
+            made,
+        }),
+        _ => Err(unreadable(event)),
+    };
+    let items = events.iter().filter(|event| event.event_type == "DecisionMade").map(decision);
+    let items = items.collect::<Result<Vec<_>, _>>().map_err(|problem| problem.traced(&calling.trace))?;
+    Ok(Json(Items { items, next }))
+}
+
+async fn recorded(
+    doors: &Doors,
+    calling: &Calling,
+    name: &str,
+    run: RunId,
+    page: &Page,
+) -> Result<(Vec<Recorded>, Option<String>), Problem> {
+    let (tenant, id, limit) = (&calling.caller.principal.tenant, run.to_string(), page.limit.clamp(1, 1000));
+    let allowed = doors.commands.authorise_read(&calling.caller, name, "run", &id).await;
+    allowed.map_err(|error| calling.problem(error))?;
+    let after = page.cursor.unwrap_or(0);
+    let events = doors.commands.ledger().stream(tenant, "run", &id, after, limit).await;
+    let events = events.map_err(|error| calling.problem(error))?;
+    if events.is_empty() && after == 0 {
+        return Err(calling.problem(Refusal::NotFound { what: "run", id }));
+    }
+    let next = events.last().filter(|_| events.len() == limit as usize).map(|event| event.sequence.to_string());
+    Ok((events, next))
+}
+
+fn shown(event: Recorded) -> Result<ShownEvent, Problem> {
+    let raw = |text: &str| RawValue::from_string(text.to_owned()).map_err(|_| unreadable(&event));
+    Ok(ShownEvent {
+        metadata: raw(&event.metadata)?,
+        payload: raw(&event.payload)?,
+        position: event.position,
+        sequence: event.sequence,
+        recorded_at_us: event.recorded_at_us,
+        leaf_hash: event.leaf_hash.to_string(),
+        event_type: event.event_type,
+        event_version: event.event_version,
+    })
+}
+
+fn unreadable(event: &Recorded) -> Problem {
+    let detail = format!("the event at position {} cannot be read; run `xagent replay`", event.position);
+    Problem::new(ProblemType::Tampered, detail)
+}

@@ -1,0 +1,103 @@
+//! REST under `/v1`: one file per resource, one function per route.
+
+mod approvals;
+mod bundles;
+mod calls;
+mod errors;
+mod extract;
+mod health;
+mod list;
+mod runs;
+mod tools;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::timeout::TimeoutLayer;
+use xagent_commands::Commands;
+use xagent_projections::{Bus, RunViews};
+
+use crate::access::Secret;
+use crate::problem::{Problem, ProblemType};
+use crate::trace::Trace;
+
+/// No request takes longer.
+const REQUEST: Duration = Duration::from_secs(15);
+
+/// What every route can reach.
+#[derive(Clone)]
+pub struct Doors {
+    /// Commands.
+    pub commands: Commands,
+    /// The view of runs.
+    pub views: RunViews,
+    /// NATS, for readiness.
+    pub bus: Bus,
+    /// What tokens are signed with.
+    pub secret: Arc<Secret>,
+}
+
+/// All routes.
+pub fn router(doors: Doors) -> Router {
+    let governed = Router::new()
+        .route("/v1/runs", post(runs::start).get(runs::list))
+        .route("/v1/runs/{run}", get(runs::read))
+        .route("/v1/runs/{run}/events", get(list::events))
+        .route("/v1/runs/{run}/decisions", get(list::decisions))
+        .route("/v1/runs/{run}/pause", post(runs::pause))
+        .route("/v1/runs/{run}/resume", post(runs::resume))
+        .route("/v1/runs/{run}/cancel", post(runs::cancel))
+        .route("/v1/runs/{run}/complete", post(runs::complete))
+        .route("/v1/runs/{run}/tool-calls", post(calls::propose))
+        .route("/v1/runs/{run}/tool-calls/{call}/start", post(calls::start))
+        .route("/v1/runs/{run}/tool-calls/{call}/result", post(calls::result))
+        .route("/v1/approvals/{approval}/grant", post(approvals::grant))
+        .route("/v1/approvals/{approval}/refuse", post(approvals::refuse))
+        .route("/v1/tools", post(tools::register).get(tools::list))
+        .route("/v1/bundles", post(bundles::publish))
+        .route("/v1/bundles/{digest}/activate", post(bundles::activate))
+        .layer(from_fn_with_state(doors.clone(), lawful));
+    Router::new()
+        .route("/livez", get(health::livez))
+        .route("/readyz", get(health::readyz))
+        .route("/errors/{code}", get(errors::page))
+        .merge(governed)
+        .fallback(no_route)
+        .method_not_allowed_fallback(no_method)
+        .with_state(doors)
+        .layer(TimeoutLayer::with_status_code(axum::http::StatusCode::SERVICE_UNAVAILABLE, REQUEST))
+        .layer(CatchPanicLayer::custom(panicked))
+}
+
+/// Before the law is loaded nothing can be decided, so nothing is asked.
+async fn lawful(State(doors): State<Doors>, request: Request, next: Next) -> Response {
+    if doors.commands.executor().law().active().is_some() {
+        return next.run(request).await;
+    }
+    Problem::new(ProblemType::Starting, "the policy bundle in force is not loaded yet").traced(&trace(&request)).into_response()
+}
+
+async fn no_route(request: Request) -> Problem {
+    Problem::new(ProblemType::NotFound, format!("there is no route {}", request.uri().path())).traced(&trace(&request))
+}
+
+async fn no_method(request: Request) -> Problem {
+    let detail = format!("{} is not a method of {}", request.method(), request.uri().path());
+    Problem::new(ProblemType::MethodNotAllowed, detail).traced(&trace(&request))
+}
+
+fn trace(request: &Request) -> Trace {
+    Trace::of(request.headers().get("traceparent").and_then(|value| value.to_str().ok()))
+}
+
+fn panicked(panic: Box<dyn std::any::Any + Send + 'static>) -> Response {
+    let message = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    tracing::error!(panic = message.unwrap_or("?"), "request.panicked");
+    Problem::new(ProblemType::Internal, "this is a fault of the server; its log has the details").into_response()
+}

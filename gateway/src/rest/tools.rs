@@ -1,0 +1,95 @@
+//! `/v1/tools`.
+
+use std::collections::BTreeMap;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use xagent_commands::Done;
+use xagent_domain::CanonicalJson;
+use xagent_domain::run::Executor;
+use xagent_domain::tool::Registration;
+
+use super::Doors;
+use super::extract::{Body_, Calling, invalid};
+use crate::problem::Problem;
+
+/// A tool as it is registered and shown.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tool {
+    name: String,
+    #[serde(default)]
+    description: String,
+    /// JSON Schema of the arguments.
+    schema: Value,
+    executor: Executor,
+    risk: String,
+    #[serde(default)]
+    idempotent: bool,
+    #[serde(default)]
+    consequential: bool,
+    #[serde(default)]
+    reads_untrusted: bool,
+    #[serde(default)]
+    paths: Vec<String>,
+    #[serde(default)]
+    urls: Vec<String>,
+    #[serde(default)]
+    code: BTreeMap<String, String>,
+}
+
+/// `POST /v1/tools`: registers a tool for the caller's tenant.
+pub async fn register(
+    State(doors): State<Doors>,
+    calling: Calling,
+    Body_(tool): Body_<Tool>,
+) -> Result<(StatusCode, Json<Done>), Problem> {
+    let schema = CanonicalJson::of_value(&tool.schema);
+    let schema = schema.map_err(|error| calling.problem(invalid("/schema", &error.to_string())))?;
+    let registration = Registration {
+        name: tool.name,
+        description: tool.description,
+        schema,
+        executor: tool.executor,
+        risk: tool.risk,
+        idempotent: tool.idempotent,
+        consequential: tool.consequential,
+        reads_untrusted: tool.reads_untrusted,
+        paths: tool.paths,
+        urls: tool.urls,
+        code: tool.code,
+    };
+    let done = doors.commands.register_tool(&calling.caller, registration).await;
+    done.map(|done| (StatusCode::CREATED, Json(done))).map_err(|error| calling.problem(error))
+}
+
+/// A list of tools.
+#[derive(Serialize)]
+pub struct Tools {
+    items: Vec<Tool>,
+}
+
+/// `GET /v1/tools`: the tools of the caller's tenant.
+pub async fn list(State(doors): State<Doors>, calling: Calling) -> Result<Json<Tools>, Problem> {
+    let allowed = doors.commands.authorise_read(&calling.caller, "read.tools", "tool", "").await;
+    allowed.map_err(|error| calling.problem(error))?;
+    let tools = doors.commands.catalog().all(&calling.caller.principal.tenant).await;
+    let tools = tools.map_err(|error| calling.problem(error))?;
+    let items = tools.into_iter().map(|tool| Tool {
+        name: tool.name,
+        description: tool.description,
+        schema: tool.schema.value().unwrap_or_default(),
+        executor: tool.executor,
+        risk: tool.risk,
+        idempotent: tool.idempotent,
+        consequential: tool.consequential,
+        reads_untrusted: tool.reads_untrusted,
+        paths: tool.paths,
+        urls: tool.urls,
+        code: tool.code,
+    });
+    Ok(Json(Tools { items: items.collect() }))
+}

@@ -1,0 +1,94 @@
+//! Connecting: a lazy pool under the restricted role, every operation bounded in time.
+
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{Connection, Executor, PgConnection};
+
+use crate::lease::Leases;
+use crate::{Inner, Ledger, LedgerError, tail};
+
+/// Where the time comes from: microseconds since 1970-01-01T00:00:00Z.
+pub trait Clock: Send + Sync {
+    /// Now.
+    fn now_us(&self) -> i64;
+}
+
+/// Bounds of a ledger's use of its database.
+#[derive(Clone, Debug)]
+pub struct LedgerOptions {
+    /// Connections at most.
+    pub connections: u32,
+    /// How long to wait for a connection.
+    pub acquire_timeout: Duration,
+    /// How long one operation may take in all.
+    pub operation_timeout: Duration,
+}
+
+impl Default for LedgerOptions {
+    fn default() -> Self {
+        let (acquire_timeout, operation_timeout) = (Duration::from_secs(2), Duration::from_secs(3));
+        Self { connections: 16, acquire_timeout, operation_timeout }
+    }
+}
+
+const SESSION: &str = "SET ROLE xagent_app; SET synchronous_commit = on; SET statement_timeout = '3s'; \
+                       SET lock_timeout = '2s'; SET idle_in_transaction_session_timeout = '5s'";
+
+impl Ledger {
+    /// The ledger in the database at `url`. Connects when first used, so that it may be away at start.
+    pub fn connect(url: &str, clock: Arc<dyn Clock>, options: LedgerOptions) -> Result<Self, LedgerError> {
+        let connect = parse(url)?;
+        let pool = PgPoolOptions::new()
+            .max_connections(options.connections)
+            .acquire_timeout(options.acquire_timeout)
+            .after_connect(|connection, _| Box::pin(async move { connection.execute(SESSION).await.map(drop) }))
+            .connect_lazy_with(connect.clone());
+        let (committed, _) = tokio::sync::watch::channel(0);
+        let listener = tail::listen(connect.clone(), committed.clone());
+        let leases = Arc::new(Leases::new(connect));
+        Ok(Self(Arc::new(Inner { pool, clock, options, committed, listener, leases })))
+    }
+
+    /// Whether the database answers.
+    pub async fn ping(&self) -> Result<(), LedgerError> {
+        self.bounded("ping", async { sqlx::query("SELECT 1").execute(&self.0.pool).await.map(drop) }).await
+    }
+
+    /// Runs one operation within its time.
+    pub(crate) async fn bounded<T, F>(&self, operation: &'static str, work: F) -> Result<T, LedgerError>
+    where
+        F: Future<Output = Result<T, sqlx::Error>>,
+    {
+        match tokio::time::timeout(self.0.options.operation_timeout, work).await {
+            Ok(result) => result.map_err(|error| LedgerError::database(operation, &error)),
+            Err(_) => Err(LedgerError::Unavailable { operation, detail: "no answer in time".to_owned() }),
+        }
+    }
+}
+
+/// Brings the schema of the database at `url` up to date, as its owner. Running twice changes nothing.
+pub async fn migrate(url: &str) -> Result<(), LedgerError> {
+    const OPERATION: &str = "migrate";
+    let work = async {
+        let mut owner = PgConnection::connect_with(&parse(url)?)
+            .await
+            .map_err(|error| LedgerError::database(OPERATION, &error))?;
+        sqlx::migrate!("../migrations")
+            .run(&mut owner)
+            .await
+            .map_err(|error| LedgerError::Failed { operation: OPERATION, detail: error.to_string() })
+    };
+    tokio::time::timeout(Duration::from_secs(60), work)
+        .await
+        .map_err(|_| LedgerError::Unavailable { operation: OPERATION, detail: "no answer in a minute".to_owned() })?
+}
+
+fn parse(url: &str) -> Result<PgConnectOptions, LedgerError> {
+    PgConnectOptions::from_str(url).map(|options| options.application_name("xagent")).map_err(|_| LedgerError::Failed {
+        operation: "connect",
+        detail: "the database URL is not of the form postgres://user:password@host:port/database".to_owned(),
+    })
+}

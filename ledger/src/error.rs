@@ -1,0 +1,92 @@
+//! Why the ledger did not do what it was asked, by what the caller would do differently.
+
+/// An error of the ledger.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    /// The database is away or too slow. Whether an append went through is unknown: repeat it with its command key.
+    #[error("the ledger is unavailable: {operation}: {detail}")]
+    Unavailable {
+        /// What was being done.
+        operation: &'static str,
+        /// What happened.
+        detail: String,
+    },
+    /// Another command of the stream was faster: decide again on fresh state.
+    #[error("the stream {aggregate_id} is at {found}, not at {expected}")]
+    Conflict {
+        /// The stream.
+        aggregate_id: String,
+        /// The sequence the events were decided on.
+        expected: u64,
+        /// The sequence the stream is at.
+        found: u64,
+    },
+    /// The command id was used before with another body.
+    #[error("the idempotency key `{command_id}` was used before with another body: use a new key")]
+    KeyReused {
+        /// The key.
+        command_id: String,
+    },
+    /// A recorded event is not what was recorded.
+    #[error("the event at position {position} is not what was recorded: {detail}")]
+    Tampered {
+        /// Where.
+        position: u64,
+        /// How it shows.
+        detail: String,
+    },
+    /// A blob is missing or is not what its digest says.
+    #[error("the blob {digest} is {problem}")]
+    Blob {
+        /// Its digest.
+        digest: String,
+        /// `missing` or `corrupt`.
+        problem: &'static str,
+    },
+    /// A recorded event cannot be read by this version.
+    #[error("events.{column} at position {position} cannot be read: {detail}")]
+    Undecodable {
+        /// Where.
+        position: u64,
+        /// The column at fault.
+        column: &'static str,
+        /// Why.
+        detail: String,
+    },
+    /// The database refused: a missing migration, missing rights, a bug.
+    #[error("the ledger failed: {operation}: {detail}")]
+    Failed {
+        /// What was being done.
+        operation: &'static str,
+        /// What the database said.
+        detail: String,
+    },
+}
+
+impl LedgerError {
+    /// Sorts a database error by whether trying later can help.
+    pub(crate) fn database(operation: &'static str, error: &sqlx::Error) -> Self {
+        let detail = error.to_string();
+        let away = match error {
+            sqlx::Error::Database(database) => database.code().is_some_and(|code| passes(&code)),
+            sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::WorkerCrashed
+            | sqlx::Error::Protocol(_) => true,
+            _ => false,
+        };
+        if away { Self::Unavailable { operation, detail } } else { Self::Failed { operation, detail } }
+    }
+
+    /// Whether trying again later can help.
+    pub fn is_unavailable(&self) -> bool {
+        matches!(self, Self::Unavailable { .. })
+    }
+}
+
+/// SQLSTATE classes that go away by themselves: connection, resources, operator intervention, rollback, lock timeout.
+fn passes(code: &str) -> bool {
+    ["08", "53", "57", "40"].iter().any(|class| code.starts_with(class)) || code == "55P03" || code == "25P03"
+}

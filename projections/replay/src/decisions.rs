@@ -1,0 +1,108 @@
+//! One decision: its input rebuilt from the state before it, its bundle asked again, its verdict drawn again.
+
+use xagent_domain::run::Run;
+use xagent_domain::{
+    CanonicalJson, DecisionMade, EngineIdentity, FailureClass, Inquiry, Outcome, Question, Recorded, command_inquiry,
+    tool_inquiry,
+};
+use xagent_policies::{Bundle, Embedded};
+
+use crate::verify::Walk;
+use crate::{Divergence, Kind, Recordings};
+
+/// Loads every recorded bundle into the engine. A missing one is reported where it is needed.
+pub(crate) fn load_bundles(recordings: &Recordings, engine: &Embedded) -> Result<(), Box<Divergence>> {
+    for (digest, manifest) in recordings.bundles.iter().filter(|(digest, _)| !engine.holds(digest)) {
+        let text = |content| recordings.text(content).map(str::to_owned);
+        let modules = manifest.modules.iter().map(|(path, content)| Some((path.clone(), text(content)?))).collect();
+        let (Some(modules), Some(data)) = (modules, text(&manifest.data)) else { continue };
+        let Ok(bundle) = Bundle::from_parts(modules, &data) else { continue };
+        if bundle.digest() == *digest {
+            // A bundle that no longer loads is reported as missing by the decision that needs it.
+            let _unloadable = engine.load(&bundle);
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn check_decision(walk: &mut Walk<'_>, event: &Recorded, made: &DecisionMade) -> Result<(), Box<Divergence>> {
+    let at = |kind, recorded: String, replayed: String| Divergence::at(event, kind, recorded, replayed);
+    let recorded = walk.recordings.text(&made.input).unwrap_or_default().to_owned();
+    let inquiry = rebuild(walk, made).map_err(|why| at(Kind::Input, recorded.clone(), why))?;
+    if inquiry.input.as_str() != recorded {
+        return Err(at(Kind::Input, recorded, inquiry.input.into_string()));
+    }
+    if inquiry.question != made.question {
+        return Err(at(Kind::Input, format!("{:?}", made.question), format!("{:?}", inquiry.question)));
+    }
+    decide_again(walk, &inquiry, made).map_err(|(kind, recorded, replayed)| at(kind, recorded, replayed))?;
+    let document = made.evaluation.outcome.document();
+    let verdict = (made.allow, &made.deny, &made.obligations);
+    if verdict != (document.allow, &document.deny, &document.obligations) {
+        return Err(at(Kind::Verdict, format!("{verdict:?}"), format!("{document:?}")));
+    }
+    Ok(())
+}
+
+/// The question as the same pure functions put it, on the state before the decision.
+fn rebuild(walk: &Walk<'_>, made: &DecisionMade) -> Result<Inquiry, String> {
+    let run: &Run = &walk.run;
+    let inquiry = match &made.question {
+        Question::Command(intent) => command_inquiry(Some(run), intent, &made.context),
+        Question::ToolCall { call, .. } => {
+            let call = run.call(call).ok_or_else(|| format!("the call {call} is not open before this decision"))?;
+            let missing = || format!("the arguments {} are not recorded", call.arguments.digest);
+            let arguments = walk.recordings.json(&call.arguments).ok_or_else(missing)?;
+            tool_inquiry(run, call, &arguments, &made.context)
+        }
+    };
+    inquiry.map_err(|error| error.to_string())
+}
+
+type Difference = (Kind, String, String);
+
+fn decide_again(walk: &mut Walk<'_>, inquiry: &Inquiry, made: &DecisionMade) -> Result<(), Difference> {
+    let evaluation = &made.evaluation;
+    if unanswered(&evaluation.outcome) {
+        walk.report.not_decidable_again.push(made.decision.to_string());
+        return Ok(());
+    }
+    if !walk.engine.holds(&evaluation.bundle) {
+        let replayed = "no such bundle is recorded".to_owned();
+        return Err((Kind::MissingBundle, evaluation.bundle.to_string(), replayed));
+    }
+    let again = walk.engine().decide(&evaluation.bundle, &inquiry.question.entrypoint(), &inquiry.input);
+    if again.engine != evaluation.engine {
+        return Err((Kind::Engine, identity(&evaluation.engine), identity(&again.engine)));
+    }
+    if again.entrypoint != evaluation.entrypoint {
+        return Err((Kind::Engine, evaluation.entrypoint.to_string(), again.entrypoint.to_string()));
+    }
+    walk.report.decided_again += 1;
+    if again.outcome == evaluation.outcome {
+        return Ok(());
+    }
+    Err((Kind::Result, shown(&evaluation.outcome), shown(&again.outcome)))
+}
+
+/// Failures that say nothing about bundle and input, so that asking again proves nothing.
+fn unanswered(outcome: &Outcome) -> bool {
+    matches!(
+        outcome,
+        Outcome::Failure {
+            class: FailureClass::Timeout | FailureClass::EngineUnavailable | FailureClass::BundleMissing,
+            ..
+        }
+    )
+}
+
+fn identity(engine: &EngineIdentity) -> String {
+    format!("{} {} ({})", engine.name, engine.version, engine.mode)
+}
+
+fn shown(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Document(text) => text.as_str().to_owned(),
+        Outcome::Failure { .. } => CanonicalJson::of(outcome).map_or_else(|e| e.to_string(), CanonicalJson::into_string),
+    }
+}

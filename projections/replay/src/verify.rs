@@ -1,0 +1,118 @@
+//! The walk over a run's events: each is checked against what went before it, then folded into the state.
+
+use std::collections::BTreeMap;
+
+use xagent_domain::run::{Run, RunEvent};
+use xagent_domain::{CallId, CanonicalJson, DecisionId, Decider, Digest, Question, Recorded};
+use xagent_policies::{Embedded, PolicyEngine};
+
+use crate::decisions::{check_decision, load_bundles};
+use crate::recordings::contents;
+use crate::{Divergence, Kind, Recordings, Report, StateCheck};
+
+/// Where the walk stands.
+pub(crate) struct Walk<'a> {
+    pub recordings: &'a Recordings,
+    pub engine: &'a Embedded,
+    pub run: Run,
+    pub report: Report,
+    /// Decisions that allow a tool call.
+    allowed: BTreeMap<DecisionId, CallId>,
+}
+
+/// Verifies one run: inputs rebuilt, decisions made again by `engine`, everything compared, up to the first divergence.
+///
+/// `served` is the state a view serves, with the sequence it is at, if there is one to compare with.
+pub fn verify(recordings: &Recordings, engine: &Embedded, served: Option<(u64, &Run)>) -> Report {
+    let run = recordings.events.first().map(|event| event.aggregate_id.clone()).unwrap_or_default();
+    let report = Report { run, ..Report::default() };
+    let mut walk = Walk { recordings, engine, run: Run::default(), report, allowed: BTreeMap::new() };
+    match walk.walk(served) {
+        Ok(()) => walk.report.identical = true,
+        Err(divergence) => walk.report.divergence = Some(*divergence),
+    }
+    walk.report
+}
+
+impl Walk<'_> {
+    fn walk(&mut self, served: Option<(u64, &Run)>) -> Result<(), Box<Divergence>> {
+        let recordings = self.recordings;
+        load_bundles(recordings, self.engine)?;
+        for (event, sequence) in recordings.events.iter().zip(1_u64..) {
+            self.report.events += 1;
+            if event.sequence != sequence {
+                let recorded = format!("sequence {}", event.sequence);
+                return Err(Divergence::at(event, Kind::SequenceGap, recorded, format!("sequence {sequence}")));
+            }
+            let fact = read(event)?;
+            self.check(event, &fact)?;
+            sealed(event)?;
+            self.run.evolve(&fact);
+            if let Some((at, state)) = served
+                && at == sequence
+            {
+                self.compare_state(event, state)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn check(&mut self, event: &Recorded, fact: &RunEvent) -> Result<(), Box<Divergence>> {
+        for content in contents(fact) {
+            let Some(text) = self.recordings.text(content) else {
+                let recorded = content.digest.to_string();
+                return Err(Divergence::at(event, Kind::MissingBlob, recorded, "nothing under this digest"));
+            };
+            let found = Digest::of(text.as_bytes());
+            if found != content.digest {
+                let recorded = content.digest.to_string();
+                return Err(Divergence::at(event, Kind::ContentDigest, recorded, found.to_string()));
+            }
+        }
+        match fact {
+            RunEvent::DecisionMade(made) => {
+                self.report.decisions += 1;
+                check_decision(self, event, made)?;
+                if let (true, Question::ToolCall { call, .. }) = (made.allow, &made.question) {
+                    self.allowed.insert(made.decision, *call);
+                }
+            }
+            RunEvent::ToolCallStarted { call, decision, .. } if self.allowed.get(decision) != Some(call) => {
+                let recorded = format!("{call} started under {decision}");
+                return Err(Divergence::at(event, Kind::StartWithoutAllow, recorded, "no such decision allows it"));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn compare_state(&mut self, event: &Recorded, served: &Run) -> Result<(), Box<Divergence>> {
+        let text = |run: &Run| CanonicalJson::of(run).map_or_else(|e| e.to_string(), CanonicalJson::into_string);
+        let (served, folded) = (text(served), text(&self.run));
+        if served != folded {
+            return Err(Divergence::at(event, Kind::State, served, folded));
+        }
+        self.report.state = StateCheck::Identical;
+        Ok(())
+    }
+
+    /// The engine as a decision records it.
+    pub(crate) fn engine(&self) -> &dyn PolicyEngine {
+        self.engine
+    }
+}
+
+fn read(event: &Recorded) -> Result<RunEvent, Box<Divergence>> {
+    serde_json::from_str(&event.payload)
+        .map_err(|error| Divergence::at(event, Kind::Undecodable, event.payload.clone(), error.to_string()))
+}
+
+/// After the checks that can say more: whatever else was changed shows in the leaf hash.
+fn sealed(event: &Recorded) -> Result<(), Box<Divergence>> {
+    let leaf = xagent_tree::leaf_hash(event)
+        .map_err(|error| Divergence::at(event, Kind::Undecodable, event.payload.clone(), error.to_string()))?;
+    if leaf == event.leaf_hash {
+        return Ok(());
+    }
+    Err(Divergence::at(event, Kind::LeafHash, event.leaf_hash.to_string(), leaf.to_string()))
+}

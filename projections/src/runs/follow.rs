@@ -1,0 +1,119 @@
+//! The durable consumer that keeps the view: events come from JetStream, gaps and lost views from the ledger.
+
+use std::time::Duration;
+
+use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
+use async_nats::jetstream::{self};
+use futures::{FutureExt, StreamExt};
+use tokio_util::sync::CancellationToken;
+use xagent_ledger::{Lease, Ledger};
+
+use super::apply::{apply, catch_up};
+use super::{RunViews, ViewError};
+use crate::relay::CloudEvent;
+use crate::{Bus, pause};
+
+/// Events applied at once.
+const BATCH: usize = 500;
+/// How long an idle consumer waits before it looks whether the view is still there.
+const IDLE: Duration = Duration::from_secs(1);
+
+/// Keeps the view of runs. Runs in every process; one of them writes.
+pub struct RunProjector {
+    ledger: Ledger,
+    bus: Bus,
+    views: RunViews,
+}
+
+impl RunProjector {
+    /// From `bus`, with `ledger` for what is missing there, into `views`.
+    pub fn new(ledger: Ledger, bus: Bus, views: RunViews) -> Self {
+        Self { ledger, bus, views }
+    }
+
+    /// Projects until `stop`.
+    pub async fn run(self, stop: CancellationToken) {
+        let mut failures = 0;
+        while !stop.is_cancelled() {
+            let lead = async {
+                match self.ledger.lease("view/runs").await? {
+                    Some(lease) => self.follow(&lease, &mut failures).await,
+                    None => Ok(()),
+                }
+            };
+            let result = tokio::select! { () = stop.cancelled() => return, result = lead => result };
+            let wait = match result {
+                Ok(()) => IDLE,
+                Err(error) => {
+                    failures += 1;
+                    tracing::warn!(error = %error, failures, "view.runs.interrupted");
+                    pause(failures)
+                }
+            };
+            tokio::select! { () = stop.cancelled() => return, () = tokio::time::sleep(wait) => {} }
+        }
+    }
+
+    async fn follow(&self, lease: &Lease, failures: &mut u32) -> Result<(), ViewError> {
+        let mut position = catch_up(&self.views, &self.ledger, self.ledger.head().await?.position).await?;
+        let stream = self.bus.stream().await.map_err(nats)?;
+        let durable = "view-runs";
+        let config = pull::Config {
+            durable_name: Some(durable.to_owned()),
+            description: Some("Keeps the view of runs in Redis".to_owned()),
+            ack_policy: AckPolicy::All,
+            deliver_policy: DeliverPolicy::All,
+            ack_wait: Duration::from_secs(10),
+            max_ack_pending: 10_000,
+            ..pull::Config::default()
+        };
+        let consumer = stream.get_or_create_consumer(durable, config).await.map_err(nats)?;
+        let mut messages = consumer.messages().await.map_err(nats)?;
+        loop {
+            let first = match tokio::time::timeout(IDLE, messages.next()).await {
+                Ok(Some(message)) => message.map_err(nats)?,
+                Ok(None) => return Err(ViewError::Nats("the consumer has ended".to_owned())),
+                Err(_) => {
+                    position = self.idle(lease, position).await?;
+                    continue;
+                }
+            };
+            let mut batch = vec![first];
+            while batch.len() < BATCH
+                && let Some(Some(message)) = messages.next().now_or_never()
+            {
+                batch.push(message.map_err(nats)?);
+            }
+            position = self.take(position, &batch).await?;
+            if let Some(last) = batch.last() {
+                last.ack().await.map_err(nats)?;
+            }
+            *failures = 0;
+        }
+    }
+
+    /// Applies a batch; what the stream skipped, or the view lost, comes from the ledger.
+    async fn take(&self, position: u64, batch: &[jetstream::Message]) -> Result<u64, ViewError> {
+        let events: Vec<_> = batch.iter().filter_map(|message| CloudEvent::recorded(&message.payload)).collect();
+        let fresh: Vec<_> = events.into_iter().filter(|event| event.position > position).collect();
+        let Some(last) = fresh.last().map(|event| event.position) else { return Ok(position) };
+        let without_gap = fresh.iter().zip(position + 1..).all(|(event, expected)| event.position == expected);
+        let reached = if without_gap { apply(&self.views, &self.ledger, position, &fresh).await? } else { position };
+        if reached < last { catch_up(&self.views, &self.ledger, last).await } else { Ok(reached) }
+    }
+
+    /// An idle consumer makes sure that it still leads and that nobody emptied Redis.
+    async fn idle(&self, lease: &Lease, position: u64) -> Result<u64, ViewError> {
+        if !lease.is_held().await {
+            return Err(ViewError::Nats("the lease was lost".to_owned()));
+        }
+        if self.views.position().await? == position {
+            return Ok(position);
+        }
+        catch_up(&self.views, &self.ledger, position).await
+    }
+}
+
+fn nats(error: impl std::fmt::Display) -> ViewError {
+    ViewError::Nats(error.to_string())
+}
