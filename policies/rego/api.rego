@@ -1,147 +1,98 @@
 # Who may issue which command and read which view.
-#
-# `allow` is a conjunction of proofs; the reasons only explain a denial.
 package xagent.api
 
 import data.xagent.base
 
-decision := {
-	"allow": allow,
-	"deny": base.explained(allow, reasons, "xagent.api.allow"),
-	"obligations": [],
-}
+decision := {"allow": allow, "deny": reasons, "obligations": []}
 
 default allow := false
 
 allow if {
-	base.authenticated
+	known_command
 	base.tenant_ok
-	input_ok
-	command_ok
 	scope_ok
+	base.commands_rate_ok
 	role_ok
 	ownership_ok
-	approval_ok
-	base.commands_rate_ok
+	duty_ok
 }
 
-default input_ok := false
+required_scope := data.config.commands[input.command.name]
 
-input_ok if {
-	is_string(input.command.name)
-	is_string(input.command.aggregate)
-	is_string(input.command.id)
-	is_object(input.command.attributes)
-	is_number(input.context.now_us)
-}
+known_command if is_string(required_scope)
 
-required_scope := data.xagent.commands[input.command.name]
+scope_ok if base.has_scope(required_scope)
 
-default command_ok := false
+is_read if startswith(input.command.name, "read.")
 
-command_ok if is_string(required_scope)
+default is_auditor := false
 
-default scope_ok := false
+is_auditor if "auditor" in input.principal.roles
 
-scope_ok if {
-	is_string(required_scope)
-	base.holds_scope([required_scope])
-}
+# Who audits does not act.
+role_ok if is_read
 
-default reads := false
+role_ok if is_auditor == false
 
-reads if {
-	is_string(input.command.name)
-	startswith(input.command.name, "read.")
-}
+default is_owners := false
 
-default role_ok := false
+is_owners if input.command.name in data.config.owners_commands
 
-role_ok if base.read_only == false
+# A run is driven by its principal, or by an operator on its behalf.
+ownership_ok if is_owners == false
 
-role_ok if {
-	base.authenticated
-	reads
-}
+ownership_ok if input.run == null
 
-# Acts on a run are its owner's, unless a role or full admin says otherwise.
-default owners_only := true
-
-owners_only := false if {
-	is_array(data.xagent.owner_commands)
-	count([name | some name in data.xagent.owner_commands; name == input.command.name]) == 0
-}
-
-default ownership_ok := false
-
-ownership_ok if owners_only == false
+ownership_ok if input.run.principal == input.principal.id
 
 ownership_ok if base.acts_for_others
 
-ownership_ok if {
-	base.authenticated
-	input.run.principal == input.principal.id
+# Nobody approves a call of a run of their own, not even with every scope.
+duty_ok if startswith(input.command.name, "approval.") == false
+
+duty_ok if input.approval == null
+
+duty_ok if input.approval.requested_by != input.principal.id
+
+reasons := [] if allow
+
+reasons := [reason | some reason in deny] if {
+	not allow
+	count(deny) > 0
 }
 
-# Nobody answers their own request, not even a full admin.
-default answers_approval := true
-
-answers_approval := false if {
-	is_array(data.xagent.approval_commands)
-	count([name | some name in data.xagent.approval_commands; name == input.command.name]) == 0
+reasons := [base.reason("denied", "xagent.api", "no rule allows this command")] if {
+	not allow
+	count(deny) == 0
 }
 
-default approval_ok := false
-
-approval_ok if answers_approval == false
-
-approval_ok if {
-	base.authenticated
-	is_string(input.approval.requested_by)
-	input.approval.requested_by != ""
-	input.approval.requested_by != input.principal.id
+deny contains base.reason("unknown_command", "xagent.api.known_command", message) if {
+	not known_command
+	message := concat("", ["no policy knows the command `", input.command.name, "`"])
 }
 
-default self_approval := false
-
-self_approval if input.approval.requested_by == input.principal.id
-
-reasons contains each if some each in base.reasons
-
-reasons contains base.reason("invalid_input", "xagent.api.input_ok", "the command is missing or malformed") if {
-	not input_ok
+deny contains base.reason("wrong_tenant", "xagent.base.tenant_ok", "the principal belongs to another tenant") if {
+	not base.tenant_ok
 }
 
-reasons contains base.reason("unknown_command", "xagent.api.command_ok", "no rule knows this command") if {
-	not command_ok
-}
-
-reasons contains base.reason("missing_scope", "xagent.api.scope_ok", message) if {
-	is_string(required_scope)
+deny contains base.reason("missing_scope", "xagent.api.scope_ok", message) if {
+	known_command
 	not scope_ok
-	message := sprintf("the scope %s is required", [required_scope])
+	message := concat("", ["`", input.command.name, "` needs the scope `", required_scope, "`"])
 }
 
-reasons contains base.reason("read_only_role", "xagent.api.role_ok", "a read-only role may only read") if {
-	base.authenticated
+deny contains base.reason("rate_limited", "xagent.base.commands_rate_ok", "too many commands in the last minute") if {
+	not base.commands_rate_ok
+}
+
+deny contains base.reason("read_only_role", "xagent.api.role_ok", "an auditor reads and changes nothing") if {
 	not role_ok
 }
 
-reasons contains base.reason("not_your_run", "xagent.api.ownership_ok", "the run belongs to another principal") if {
+deny contains base.reason("not_your_run", "xagent.api.ownership_ok", "the run belongs to another principal") if {
 	not ownership_ok
 }
 
-reasons contains base.reason("self_approval", "xagent.api.approval_ok", "nobody may answer their own request") if {
-	not approval_ok
-	self_approval
-}
-
-reasons contains base.reason("unknown_approval", "xagent.api.approval_ok", "there is no such approval to answer") if {
-	not approval_ok
-	not self_approval
-}
-
-reasons contains base.reason("rate_limited", "xagent.base.commands_rate_ok", message) if {
-	not base.commands_rate_ok
-	message := sprintf("at most %v commands a minute are allowed", [data.xagent.limits.commands_per_minute])
+deny contains base.reason("self_approval", "xagent.api.duty_ok", "whoever asked for an approval cannot answer it") if {
+	not duty_ok
 }

@@ -40,8 +40,6 @@ pub(crate) struct Executed<D: Governed> {
     pub events: Vec<Committed<D::Event>>,
     /// The state after it.
     pub state: D,
-    /// Whether this is the answer to an earlier, equal command.
-    pub repeated: bool,
 }
 
 /// Executes commands. Cheap to clone.
@@ -118,7 +116,7 @@ impl Executor {
         let after = receipt.sequence.saturating_sub(count);
         let events = self.ledger.committed::<D>(tenant, &receipt.aggregate_id, after, limit).await?;
         let state = self.ledger.load::<D>(tenant, &receipt.aggregate_id).await?.state;
-        Ok(Executed { receipt, events, state, repeated: true })
+        Ok(Executed { receipt, events, state })
     }
 
     async fn attempt<D: Governed>(&self, request: &Request<D::Act>, usage: Usage) -> Result<Executed<D>, CommandError> {
@@ -151,7 +149,7 @@ impl Executor {
             return self.recall(&request.tenant, appended.receipt).await;
         }
         appended.events.iter().for_each(|event| state.evolve(event.event()));
-        Ok(Executed { receipt: appended.receipt, events: appended.events, state, repeated: false })
+        Ok(Executed { receipt: appended.receipt, events: appended.events, state })
     }
 
     fn count(&self, intent: Option<&Intent>) -> Usage {

@@ -9,5 +9,4 @@ pub use execute::Executor;
 pub(crate) use execute::{Executed, Request};
 pub use law::Law;
 pub use permit::{Allowed, ToolCall};
-pub(crate) use permit::PermitError;
 pub(crate) use usage::UsageCounters;

@@ -1,0 +1,101 @@
+//! The API as the command line calls it: over HTTP, with a development token.
+
+use std::time::{Duration, Instant};
+
+use reqwest::Method;
+use serde_json::Value;
+use xagent_commands::SystemClock;
+use xagent_domain::Tenant;
+use xagent_ledger::Clock;
+
+use super::error::CliError;
+use crate::access::{Grant, Secret, mint};
+use crate::problem::Problem;
+
+/// A principal's way to a server.
+pub struct Client {
+    http: reqwest::Client,
+    url: String,
+    token: String,
+}
+
+impl Client {
+    pub fn new(url: &str, secret: &Secret, subject: &str, scopes: &[&str]) -> Result<Self, CliError> {
+        let http = reqwest::Client::builder().timeout(Duration::from_secs(20)).no_proxy().build();
+        let http = http.map_err(|error| CliError::new(error.to_string(), "report this"))?;
+        let token = development_token(secret, &Grant {
+            subject: subject.to_owned(),
+            tenant: Tenant::default_tenant(),
+            scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
+            roles: Default::default(),
+            lifetime_s: 3600,
+        })?;
+        Ok(Self { http, url: url.to_owned(), token })
+    }
+
+    pub async fn get(&self, path: &str) -> Result<Value, CliError> {
+        self.send(Method::GET, path, None).await
+    }
+
+    pub async fn post(&self, path: &str, body: &Value) -> Result<Value, CliError> {
+        self.send(Method::POST, path, Some(body)).await
+    }
+
+    async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, CliError> {
+        let mut request = self.http.request(method.clone(), format!("{}{path}", self.url)).bearer_auth(&self.token);
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let away = |error: reqwest::Error| {
+            CliError::new(format!("{} gives no answer: {error}", self.url), "start it with `./dev up` or `xagent serve`")
+        };
+        let response = request.send().await.map_err(away)?;
+        let (status, text) = (response.status(), response.text().await.map_err(away)?);
+        if status.is_success() {
+            return serde_json::from_str(&text).map_err(|error| CliError::new(format!("{path}: {error}"), "report this"));
+        }
+        let problem = serde_json::from_str::<Problem>(&text);
+        Err(match problem {
+            Ok(problem) => {
+                let field = problem.field.map(|field| format!(" ({field})")).unwrap_or_default();
+                let page = format!("see {}{}", self.url, problem.kind);
+                CliError::new(format!("{method} {path}: {}{field}: {}", problem.title, problem.detail), page)
+            }
+            Err(_) => CliError::new(format!("{method} {path}: {status}"), "look at the server's log"),
+        })
+    }
+
+    /// Reads `path` again and again until `found` finds what it looks for, for at most `patience`.
+    pub async fn until<T>(
+        &self,
+        path: &str,
+        patience: Duration,
+        found: impl Fn(&Value) -> Option<T>,
+    ) -> Result<T, CliError> {
+        let deadline = Instant::now() + patience;
+        let mut look = tokio::time::interval(Duration::from_millis(50));
+        loop {
+            look.tick().await;
+            let seen = self.get(path).await;
+            match seen {
+                Ok(seen) => {
+                    if let Some(found) = found(&seen) {
+                        return Ok(found);
+                    }
+                }
+                Err(error) if Instant::now() > deadline => return Err(error),
+                Err(_) => {}
+            }
+            if Instant::now() > deadline {
+                let waited = patience.as_secs();
+                return Err(CliError::new(format!("{path} did not come so far in {waited} s"), "look at the server's log"));
+            }
+        }
+    }
+}
+
+/// A token signed now.
+pub fn development_token(secret: &Secret, grant: &Grant) -> Result<String, CliError> {
+    let now_s = SystemClock.now_us() / 1_000_000;
+    mint(secret, grant, now_s).map_err(|error| CliError::new(format!("cannot sign: {error}"), "check the secret"))
+}

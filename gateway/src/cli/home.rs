@@ -1,0 +1,87 @@
+//! The folder of a private instance: its secret, and where its servers are.
+
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use rand::RngCore;
+use serde::{Deserialize, Serialize};
+
+use super::error::CliError;
+use crate::access::Secret;
+
+/// A folder, `.xagent` unless told otherwise.
+pub struct Home(PathBuf);
+
+/// Where the servers of a private instance are. Readable by its owner only: the URLs hold passwords.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Connection {
+    pub url: String,
+    pub database_url: String,
+    pub nats_url: String,
+    pub redis_url: String,
+}
+
+impl Home {
+    pub fn new(folder: PathBuf) -> Self {
+        Self(folder)
+    }
+
+    pub fn folder(&self) -> &Path {
+        &self.0
+    }
+
+    /// Creates the folder where it is missing. Others may pass through it, for Postgres runs as another user under root.
+    pub fn create(&self) -> Result<(), CliError> {
+        let created = std::fs::DirBuilder::new().recursive(true).mode(0o711).create(&self.0);
+        created.map_err(|error| self.failed("create", &self.0, &error))
+    }
+
+    /// Where the servers are, if `xagent up` said so.
+    pub fn connection(&self) -> Option<Connection> {
+        let text = std::fs::read_to_string(self.0.join("connection.json")).ok()?;
+        serde_json::from_str(&text).ok()
+    }
+
+    pub fn remember(&self, connection: &Connection) -> Result<(), CliError> {
+        let path = self.0.join("connection.json");
+        let text = serde_json::to_string_pretty(connection).map_err(|e| CliError::new(e.to_string(), "report this"))?;
+        self.write(&path, text.as_bytes())
+    }
+
+    /// The token secret: from the environment, from a file, or the one of this folder, made where there is none yet.
+    pub fn secret(&self, file: Option<&Path>) -> Result<Secret, CliError> {
+        let bytes = match (std::env::var("XAGENT_JWT_SECRET"), file) {
+            (Ok(text), None) => text.into_bytes(),
+            (_, Some(file)) => std::fs::read(file).map_err(|error| self.failed("read", file, &error))?.trim_ascii().to_vec(),
+            (Err(_), None) => self.own_secret()?,
+        };
+        Secret::new(bytes).map_err(|message| CliError::new(message, "make one with `openssl rand -hex 32`"))
+    }
+
+    fn own_secret(&self) -> Result<Vec<u8>, CliError> {
+        let path = self.0.join("jwt-secret");
+        if let Ok(bytes) = std::fs::read(&path) {
+            return Ok(bytes);
+        }
+        self.create()?;
+        let mut bytes = [0; 32];
+        rand::rng().fill_bytes(&mut bytes);
+        let text = hex::encode(bytes).into_bytes();
+        self.write(&path, &text)?;
+        Ok(text)
+    }
+
+    /// Beside it, then renamed over it, for its owner only.
+    fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), CliError> {
+        let beside = path.with_extension("part");
+        let open = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside);
+        open.and_then(|mut file| file.write_all(bytes))
+            .and_then(|()| std::fs::rename(&beside, path))
+            .map_err(|error| self.failed("write", path, &error))
+    }
+
+    fn failed(&self, what: &str, path: &Path, error: &std::io::Error) -> CliError {
+        CliError::new(format!("cannot {what} {}: {error}", path.display()), "check the path and its permissions, or choose another folder with --home")
+    }
+}

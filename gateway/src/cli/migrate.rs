@@ -1,0 +1,26 @@
+//! `xagent migrate`.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use serde_json::json;
+
+use super::serve::Servers;
+use super::{CliError, Context};
+
+#[derive(Args)]
+pub struct Migrate {
+    #[command(flatten)]
+    servers: Servers,
+}
+
+impl Migrate {
+    pub async fn run(self, context: &Context) -> Result<ExitCode, CliError> {
+        xagent_ledger::migrate(&self.servers.database(&context.home)?).await?;
+        match context.json {
+            true => println!("{}", json!({"migrated": true})),
+            false => println!("The schema is up to date."),
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}

@@ -1,0 +1,97 @@
+//! The command line.
+
+mod client;
+mod error;
+mod home;
+mod migrate;
+mod policy;
+mod replay;
+mod run;
+mod runs;
+mod serve;
+mod story;
+mod terminal;
+mod token;
+mod up;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use error::CliError;
+use home::Home;
+
+/// Governs agents: every goal, policy decision and tool result is an immutable event, and any run can be replayed.
+#[derive(Parser)]
+#[command(name = "xagent", version, max_term_width = 100, after_help = EXAMPLES)]
+struct Arguments {
+    /// Print JSON instead of text
+    #[arg(long, global = true)]
+    json: bool,
+    /// The folder of the private instance that `xagent up` keeps
+    #[arg(long, global = true, env = "XAGENT_HOME", default_value = ".xagent", value_name = "DIR")]
+    home: PathBuf,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "Examples:
+  xagent up                                   start everything privately, run and replay a sample
+  xagent runs                                 list runs
+  xagent replay run_0193...                   prove that a run replays identically
+  xagent replay --all                         the same for every run
+  xagent token --subject alice --scope run:read --scope audit:read
+  xagent policy publish ./my-policies --activate";
+
+#[derive(Subcommand)]
+enum Command {
+    /// Start private servers, migrate, run the sample, replay it, and stay up until Ctrl-C
+    Up(up::Up),
+    /// Serve the API, walk runs, relay events and keep views
+    Serve(serve::Serve),
+    /// Start a scripted run from a plan file and follow it to its end
+    Run(run::Run),
+    /// List runs
+    Runs(runs::Runs),
+    /// Decide a run again from its recordings and compare, byte for byte
+    Replay(replay::Replay),
+    /// Check, publish and activate policy bundles
+    Policy(policy::Policy),
+    /// Mint a development token
+    Token(token::Token),
+    /// Bring the database schema up to date
+    Migrate(migrate::Migrate),
+}
+
+/// What every command can reach.
+struct Context {
+    json: bool,
+    home: Home,
+}
+
+/// Runs the command line: 0 done, 1 a check or replay found something, 2 it could not be done.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let context = Context { json: arguments.json, home: Home::new(arguments.home) };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return CliError::new(format!("cannot start: {error}"), "free some memory and threads").report(context.json),
+    };
+    let done = runtime.block_on(async {
+        match arguments.command {
+            Command::Up(up) => up.run(&context).await,
+            Command::Serve(serve) => serve.run(&context).await,
+            Command::Run(run) => run.run(&context).await,
+            Command::Runs(runs) => runs.run(&context).await,
+            Command::Replay(replay) => replay.run(&context).await,
+            Command::Policy(policy) => policy.run(&context).await,
+            Command::Token(token) => token.run(&context),
+            Command::Migrate(migrate) => migrate.run(&context).await,
+        }
+    });
+    match done {
+        Ok(code) => code,
+        Err(error) => error.report(context.json),
+    }
+}

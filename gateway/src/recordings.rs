@@ -1,0 +1,45 @@
+//! The recordings of a run, read from the ledger for replay. Reads only.
+
+use xagent_domain::bundle::Bundles;
+use xagent_domain::{Digest, Tenant};
+use xagent_ledger::{Ledger, LedgerError};
+use xagent_replay::{Needs, Recordings};
+
+/// Events read at once.
+const PAGE: u32 = 1000;
+
+/// Everything recorded that a replay of the run needs. What is missing stays missing: replay names it.
+pub async fn read(ledger: &Ledger, tenant: &Tenant, run: &str) -> Result<Recordings, LedgerError> {
+    let mut recordings = Recordings::default();
+    loop {
+        let after = recordings.events.last().map_or(0, |event| event.sequence);
+        let page = ledger.stream(tenant, "run", run, after, PAGE).await?;
+        let ended = page.len() < PAGE as usize;
+        recordings.events.extend(page);
+        if ended {
+            break;
+        }
+    }
+    let mut needs = Needs::of(&recordings.events);
+    let law = ledger.load::<Bundles>(&Tenant::default_tenant(), "policies").await?.state;
+    for digest in std::mem::take(&mut needs.bundles) {
+        if let Some(manifest) = law.published(&digest) {
+            needs.manifest(manifest);
+            recordings.bundles.insert(digest, manifest.clone());
+        }
+    }
+    for digest in needs.blobs {
+        if let Some(text) = blob(ledger, &digest).await? {
+            recordings.blobs.insert(digest, text);
+        }
+    }
+    Ok(recordings)
+}
+
+async fn blob(ledger: &Ledger, digest: &Digest) -> Result<Option<String>, LedgerError> {
+    match ledger.blob(digest).await {
+        Ok(blob) => Ok(Some(blob.text)),
+        Err(LedgerError::Blob { .. }) => Ok(None),
+        Err(other) => Err(other),
+    }
+}

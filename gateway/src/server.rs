@@ -1,0 +1,136 @@
+//! The composition root of a server: the list of its parts, their start and their orderly end.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use xagent_commands::{Commands, CommandsOptions, Executor, Law, SystemClock, Worker, WorkerOptions};
+use xagent_domain::Limits;
+use xagent_ledger::{Ledger, LedgerOptions};
+use xagent_policies::{Bundle, Embedded};
+use xagent_projections::{Bus, Relay, RunProjector, RunViews};
+
+use crate::configuration::Configuration;
+use crate::rest::{Doors, router};
+
+/// How long an approval is valid: a day, in microseconds.
+const APPROVAL_TTL_US: i64 = 24 * 3600 * 1_000_000;
+/// How long the parts of a stopping server may take to come to their end.
+const DRAIN: Duration = Duration::from_secs(20);
+
+/// Why a server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The address is taken, or not ours.
+    #[error("cannot listen on {0}: {1}")]
+    Listen(SocketAddr, std::io::Error),
+    /// The ledger's address makes no sense.
+    #[error(transparent)]
+    Ledger(#[from] xagent_ledger::LedgerError),
+    /// NATS' address makes no sense.
+    #[error("NATS: {0}")]
+    Nats(String),
+    /// Redis' address makes no sense.
+    #[error(transparent)]
+    Views(#[from] xagent_projections::ViewError),
+    /// The stock bundle is broken.
+    #[error(transparent)]
+    Bundle(#[from] xagent_policies::BundleError),
+}
+
+/// A running server.
+pub struct Server {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// The end of the doors, then of the workers, then of the relay and the views.
+    stages: [CancellationToken; 3],
+    doors: JoinHandle<()>,
+    workers: JoinHandle<()>,
+    readers: Vec<JoinHandle<()>>,
+}
+
+impl Server {
+    /// Starts every part. Postgres, NATS and Redis may be away: `/readyz` says so.
+    pub async fn start(configuration: &Configuration) -> Result<Self, StartError> {
+        let listen = configuration.listen;
+        let listener = TcpListener::bind(listen).await.map_err(|error| StartError::Listen(listen, error))?;
+        let address = listener.local_addr().map_err(|error| StartError::Listen(listen, error))?;
+
+        let clock = Arc::new(SystemClock);
+        let ledger = Ledger::connect(&configuration.database_url, clock.clone(), LedgerOptions::default())?;
+        let limits = Limits { timeout_ms: configuration.policy_timeout_ms };
+        let engine = Arc::new(Embedded::new(limits));
+        let law = Law::new(engine.clone(), limits, deciders());
+        let executor = Executor::new(ledger.clone(), law, clock);
+        let options = CommandsOptions { workspaces: configuration.workspaces.clone(), approval_ttl_us: APPROVAL_TTL_US };
+        let commands = Commands::new(executor, engine, options);
+        let bus = Bus::connect(&configuration.nats_url).await.map_err(|error| StartError::Nats(error.to_string()))?;
+        let views = RunViews::connect(&configuration.redis_url)?;
+        let relay = Relay::new(ledger.clone(), bus.clone());
+        let projector = RunProjector::new(ledger, bus.clone(), views.clone());
+        let worker = Worker::new(commands.clone(), WorkerOptions::default());
+        let stock = Bundle::stock()?;
+
+        let stages: [CancellationToken; 3] = Default::default();
+        let secret = Arc::new(configuration.secret.clone());
+        let routes = router(Doors { commands: commands.clone(), views, bus, secret });
+        let doors = tokio::spawn(serve(listener, routes, stages[0].clone()));
+        let workers = tokio::spawn(govern(commands, stock, worker, stages[1].clone()));
+        let readers = vec![
+            tokio::spawn(relay.run(stages[2].clone())),
+            tokio::spawn(projector.run(stages[2].clone())),
+        ];
+        Ok(Self { address, stages, doors, workers, readers })
+    }
+
+    /// Stops the doors, lets the workers end their steps, lets the relay and the views go, in this order.
+    pub async fn stop(self) {
+        let [doors, workers, readers] = self.stages;
+        doors.cancel();
+        ended("doors", self.doors).await;
+        workers.cancel();
+        ended("workers", self.workers).await;
+        readers.cancel();
+        for reader in self.readers {
+            ended("readers", reader).await;
+        }
+    }
+}
+
+async fn ended(part: &str, task: JoinHandle<()>) {
+    if tokio::time::timeout(DRAIN, task).await.is_err() {
+        tracing::warn!(part, "server.stop.late");
+    }
+}
+
+async fn serve(listener: TcpListener, routes: axum::Router, stop: CancellationToken) {
+    let served = axum::serve(listener, routes).with_graceful_shutdown(stop.cancelled_owned()).await;
+    if let Err(error) = served {
+        tracing::error!(error = %error, "server.doors.failed");
+    }
+}
+
+/// The law comes into force before the first worker looks for work: no call is denied for want of a law.
+async fn govern(commands: Commands, stock: Bundle, worker: Worker, stop: CancellationToken) {
+    let mut pause = tokio::time::interval(Duration::from_millis(500));
+    pause.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! { () = stop.cancelled() => return, _ = pause.tick() => {} }
+        match commands.bring_law_into_force(stock.clone()).await {
+            Ok(bundle) => {
+                tracing::info!(bundle = %bundle, "law.in_force");
+                break;
+            }
+            Err(error) => tracing::warn!(error = %error, "law.not_in_force"),
+        }
+    }
+    tokio::join!(commands.follow_law(stop.clone()), worker.run(stop.clone()));
+}
+
+/// Decisions at once: a few per core, so that one slow policy does not hold up all others.
+fn deciders() -> usize {
+    4 * std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get)
+}
