@@ -65,7 +65,8 @@ impl Server {
         let engine = Arc::new(Embedded::new(limits));
         let law = Law::new(engine.clone(), limits, deciders());
         let executor = Executor::new(ledger.clone(), law, clock);
-        let options = CommandsOptions { workspaces: configuration.workspaces.clone(), approval_ttl_us: APPROVAL_TTL_US };
+        let options =
+            CommandsOptions { workspaces: configuration.workspaces.clone(), approval_ttl_us: APPROVAL_TTL_US };
         let commands = Commands::new(executor, engine, options);
         let bus = Bus::connect(&configuration.nats_url).await.map_err(|error| StartError::Nats(error.to_string()))?;
         let views = RunViews::connect(&configuration.redis_url)?;
@@ -79,10 +80,7 @@ impl Server {
         let routes = router(Doors { commands: commands.clone(), views, bus, secret });
         let doors = tokio::spawn(serve(listener, routes, stages[0].clone()));
         let workers = tokio::spawn(govern(commands, stock, worker, stages[1].clone()));
-        let readers = vec![
-            tokio::spawn(relay.run(stages[2].clone())),
-            tokio::spawn(projector.run(stages[2].clone())),
-        ];
+        let readers = vec![tokio::spawn(relay.run(stages[2].clone())), tokio::spawn(projector.run(stages[2].clone()))];
         Ok(Self { address, stages, doors, workers, readers })
     }
 

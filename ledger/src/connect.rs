@@ -73,9 +73,8 @@ impl Ledger {
 pub async fn migrate(url: &str) -> Result<(), LedgerError> {
     const OPERATION: &str = "migrate";
     let work = async {
-        let mut owner = PgConnection::connect_with(&parse(url)?)
-            .await
-            .map_err(|error| LedgerError::database(OPERATION, &error))?;
+        let mut owner =
+            PgConnection::connect_with(&parse(url)?).await.map_err(|error| LedgerError::database(OPERATION, &error))?;
         sqlx::migrate!("../migrations")
             .run(&mut owner)
             .await

@@ -26,12 +26,7 @@ pub(crate) fn seal<E: Event>(
     numbered.map(|(event, ordinal)| seal_one(event, &metadata, place, ordinal)).collect()
 }
 
-fn seal_one<E: Event>(
-    event: &E,
-    metadata: &str,
-    place: &Place<'_>,
-    ordinal: u64,
-) -> Result<Recorded, LedgerError> {
+fn seal_one<E: Event>(event: &E, metadata: &str, place: &Place<'_>, ordinal: u64) -> Result<Recorded, LedgerError> {
     let mut recorded = Recorded {
         position: place.position + ordinal,
         tenant: place.tenant.clone(),

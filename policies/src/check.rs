@@ -1,11 +1,12 @@
 //! The gate every bundle passes before it is published: it compiles, holds nothing forbidden, and its tests pass.
 
-use regorus::Value;
-use xagent_domain::Limits;
+use regorus::languages::rego::compiler::Compiler;
+use regorus::{Rc, Value};
+use xagent_domain::{Entrypoint, Limits};
 
 use crate::bundle::is_test;
 use crate::embedded::compile;
-use crate::lint::lint;
+use crate::lint::{Mentions, lint, mentions, recursion};
 use crate::{Bundle, BundleError};
 
 /// How long one test may take.
@@ -53,7 +54,8 @@ pub fn check(bundle: &Bundle) -> Result<Checked, CheckError> {
             return Err(CheckError::Forbidden { path: path.clone(), line: finding.line, message: finding.message });
         }
     }
-    compile(bundle, false, TEST)?;
+    no_recursion(bundle)?;
+    compile_every_rule(bundle)?;
     let engine = compile(bundle, true, TEST)?;
     let mut tests_passed = 0;
     for (path, text) in bundle.modules().iter().filter(|(path, _)| is_test(path)) {
@@ -68,6 +70,40 @@ pub fn check(bundle: &Bundle) -> Result<Checked, CheckError> {
         }
     }
     Ok(Checked { tests_passed })
+}
+
+fn no_recursion(bundle: &Bundle) -> Result<(), CheckError> {
+    let mut rules = Mentions::new();
+    let mut paths = Vec::new();
+    for (path, text) in bundle.modules() {
+        let found = mentions(text);
+        paths.extend(found.keys().map(|rule| (rule.clone(), path.clone())));
+        rules.extend(found);
+    }
+    let Some((rule, line)) = recursion(&rules) else { return Ok(()) };
+    let path = paths.into_iter().find(|(name, _)| *name == rule).map(|(_, path)| path).unwrap_or_default();
+    let message = format!("the rule `{rule}` needs itself: break the circle, or rename the variable of that name");
+    Err(CheckError::Forbidden { path, line, message })
+}
+
+/// Compiles both entrypoints for regorus' virtual machine, which refuses functions that do not exist; the interpreter
+/// would meet them only while it decides. A bundle without an entrypoint compiles: what it does not answer is denied.
+fn compile_every_rule(bundle: &Bundle) -> Result<(), CheckError> {
+    let mut engine = compile(bundle, false, TEST)?;
+    for entrypoint in [Entrypoint::api(), Entrypoint::tools()] {
+        let rule = entrypoint.rule();
+        let (package, name) = rule.rsplit_once('.').unwrap_or_default();
+        let declared = engine.get_policies().unwrap_or_default().iter().any(|module| {
+            let text = module.contents();
+            text.contains(&format!("package {}", package.trim_start_matches("data."))) && text.contains(name)
+        });
+        if declared {
+            let failed = |detail: String| CheckError::Bundle(BundleError::Compile(format!("{entrypoint}: {detail}")));
+            let policy = engine.compile_with_entrypoint(&Rc::from(rule.as_str())).map_err(|e| failed(e.to_string()))?;
+            Compiler::compile_from_policy(&policy, &[rule.as_str()]).map_err(|error| failed(error.to_string()))?;
+        }
+    }
+    Ok(())
 }
 
 /// The paths of a module's tests: rules named `test_...` at the start of a line.

@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 
 use regorus::utils::limits::ExecutionTimerConfig;
 use regorus::{Engine, LimitError, Value};
-use xagent_domain::{CanonicalJson, Digest, Document, EngineIdentity, Entrypoint, Evaluation, FailureClass, Limits, Outcome};
+use xagent_domain::{
+    CanonicalJson, Digest, Document, EngineIdentity, Entrypoint, Evaluation, FailureClass, Limits, Outcome,
+};
 
 use crate::bundle::is_test;
 use crate::{Bundle, BundleError, PolicyEngine};

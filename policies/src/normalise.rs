@@ -125,7 +125,9 @@ mod tests {
         let url = url_use("u", "HTTPS://Example.COM./a?b");
         assert_eq!((url.scheme.as_str(), url.host.as_str(), url.port), ("https", "example.com", 443));
         assert!(url.addresses.is_empty() && url.problem.is_empty());
-        for raw in ["", "x", "http://", "http://a:b@c/", "http://a@c/", "file:///etc/passwd", "mailto:a@b", "http://a b/"] {
+        for raw in
+            ["", "x", "http://", "http://a:b@c/", "http://a@c/", "file:///etc/passwd", "mailto:a@b", "http://a b/"]
+        {
             assert!(!url_use("u", raw).problem.is_empty(), "{raw}");
         }
     }

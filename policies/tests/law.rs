@@ -79,7 +79,8 @@ fn an_engine_that_timed_out_is_not_used_again() {
         n := count([1 | some i in numbers.range(1, 3000); some j in numbers.range(1, 3000); i == j])\n}";
     let engine = Embedded::new(LIMITS);
     let digest = engine.load(&bundle(source)).unwrap();
-    let decide = |input: &str| engine.decide(&digest, &Entrypoint::tools(), &CanonicalJson::parse(input).unwrap()).outcome;
+    let decide =
+        |input: &str| engine.decide(&digest, &Entrypoint::tools(), &CanonicalJson::parse(input).unwrap()).outcome;
     for _ in 0..2 {
         assert!(matches!(decide("{}"), Outcome::Failure { class: FailureClass::Timeout, .. }));
         assert!(matches!(decide("{\"quick\":true}"), Outcome::Document(_)));
@@ -111,6 +112,19 @@ fn a_bundle_whose_answers_could_change_is_refused_with_its_place_and_the_remedy(
         error.to_string(),
         "tools.rego:3: `time.now_ns` answers differently from call to call: use input.context.now_us"
     );
+}
+
+#[test]
+fn a_bundle_that_needs_itself_is_refused_with_its_place() {
+    let source = "package xagent.tools\n\ndecision := f(1)\n\nf(x) := f(x + 1)\n";
+    let error = check(&bundle(source)).unwrap_err().to_string();
+    assert!(error.starts_with("tools.rego:5: the rule `xagent.tools.f` needs itself"), "{error}");
+}
+
+#[test]
+fn a_bundle_that_calls_what_is_not_there_is_refused() {
+    let source = "package xagent.tools\n\ndecision := {\"allow\": true} if no_such_function(1)\n";
+    assert!(matches!(check(&bundle(source)), Err(CheckError::Bundle(_))));
 }
 
 #[test]

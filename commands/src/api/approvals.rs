@@ -1,9 +1,9 @@
 //! A person's answer to a call that waits for one.
 
 use serde_json::json;
+use xagent_domain::ApprovalId;
 use xagent_domain::governed::Refusal;
 use xagent_domain::run::{Act, Run};
-use xagent_domain::ApprovalId;
 
 use super::runs::check_text;
 use super::{Caller, Commands, Done, Subject};

@@ -129,10 +129,10 @@ fn proposed(call: CallId, executed: Executed<Run>) -> ProposedCall {
         RunEvent::DecisionMade(made) => Some(made),
         _ => None,
     });
-    let made: Option<&DecisionMade> =
-        made.filter(|made| matches!(&made.question, Question::ToolCall { call: about, .. } if *about == call))
-            .last()
-            .map(AsRef::as_ref);
+    let made: Option<&DecisionMade> = made
+        .filter(|made| matches!(&made.question, Question::ToolCall { call: about, .. } if *about == call))
+        .last()
+        .map(AsRef::as_ref);
     let approval = events().find_map(|event| match event {
         RunEvent::ApprovalRequested { approval, .. } => Some(*approval),
         _ => None,

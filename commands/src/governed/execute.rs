@@ -80,7 +80,9 @@ impl Executor {
         let usage = self.count(request.intent.as_ref());
         for attempt in 0..ATTEMPTS {
             match self.attempt::<D>(&request, usage).await {
-                Err(CommandError::Ledger(LedgerError::Conflict { .. })) => tokio::time::sleep(pause(attempt, 200)).await,
+                Err(CommandError::Ledger(LedgerError::Conflict { .. })) => {
+                    tokio::time::sleep(pause(attempt, 200)).await
+                }
                 Err(CommandError::Denied(decision)) => {
                     self.record_access(&request.tenant, &decision, &request.metadata).await?;
                     return Err(CommandError::Denied(decision));
@@ -158,12 +160,21 @@ impl Executor {
         })
     }
 
-    async fn record_access(&self, tenant: &Tenant, decision: &DecisionMade, metadata: &Metadata) -> Result<(), CommandError> {
+    async fn record_access(
+        &self,
+        tenant: &Tenant,
+        decision: &DecisionMade,
+        metadata: &Metadata,
+    ) -> Result<(), CommandError> {
         self.record(tenant, decision, None, metadata).await
     }
 
     async fn record(
-        &self, tenant: &Tenant, decision: &DecisionMade, blob: Option<Blob>, metadata: &Metadata,
+        &self,
+        tenant: &Tenant,
+        decision: &DecisionMade,
+        blob: Option<Blob>,
+        metadata: &Metadata,
     ) -> Result<(), CommandError> {
         let append = Append {
             tenant: tenant.clone(),

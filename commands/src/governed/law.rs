@@ -67,8 +67,12 @@ impl Law {
         });
         match tokio::time::timeout(wait, answer).await {
             Ok(Ok(evaluation)) => evaluation,
-            Ok(Err(_)) => self.failed(bundle, entrypoint, FailureClass::EngineUnavailable, "the policy engine broke off"),
-            Err(_) => self.failed(bundle, entrypoint, FailureClass::Timeout, "the policy engine gave no answer in time"),
+            Ok(Err(_)) => {
+                self.failed(bundle, entrypoint, FailureClass::EngineUnavailable, "the policy engine broke off")
+            }
+            Err(_) => {
+                self.failed(bundle, entrypoint, FailureClass::Timeout, "the policy engine gave no answer in time")
+            }
         }
     }
 

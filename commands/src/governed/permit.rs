@@ -40,8 +40,12 @@ pub(crate) enum PermitError {
 impl Allowed<ToolCall> {
     /// The permit for `call`, if `decision` allows exactly it and `started` records the attempt.
     pub(crate) fn from_committed(
-        decision: &Committed<DecisionMade>, started: &Committed<RunEvent>, run: &Run, call: &Call,
-        arguments: CanonicalJson, now_us: i64,
+        decision: &Committed<DecisionMade>,
+        started: &Committed<RunEvent>,
+        run: &Run,
+        call: &Call,
+        arguments: CanonicalJson,
+        now_us: i64,
     ) -> Result<Self, PermitError> {
         let made = decision.event();
         if !made.allow || !made.evaluation.outcome.document().allow {

@@ -90,14 +90,20 @@ pub fn check_plan(plan: &Plan) -> Result<(), InvalidInput> {
         let at = format!("/plan/steps/{index}");
         let plain = !step.id.is_empty() && step.id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
         if !plain {
-            return Err(InvalidInput::new(format!("{at}/id"), format!("`{}`: use letters, digits, `_` and `-`", step.id)));
+            return Err(InvalidInput::new(
+                format!("{at}/id"),
+                format!("`{}`: use letters, digits, `_` and `-`", step.id),
+            ));
         }
         if let Some(unknown) = template::references(&step.arguments).into_iter().find(|name| !seen.contains(name)) {
             let message = format!("`{{{{{unknown}...}}}}` names no earlier step");
             return Err(InvalidInput::new(format!("{at}/arguments"), message));
         }
         if !seen.insert(step.id.clone()) {
-            return Err(InvalidInput::new(format!("{at}/id"), format!("`{}` is already the id of an earlier step", step.id)));
+            return Err(InvalidInput::new(
+                format!("{at}/id"),
+                format!("`{}` is already the id of an earlier step", step.id),
+            ));
         }
     }
     Ok(())

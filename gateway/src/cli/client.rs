@@ -23,13 +23,16 @@ impl Client {
     pub fn new(url: &str, secret: &Secret, subject: &str, scopes: &[&str]) -> Result<Self, CliError> {
         let http = reqwest::Client::builder().timeout(Duration::from_secs(20)).no_proxy().build();
         let http = http.map_err(|error| CliError::new(error.to_string(), "report this"))?;
-        let token = development_token(secret, &Grant {
-            subject: subject.to_owned(),
-            tenant: Tenant::default_tenant(),
-            scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
-            roles: Default::default(),
-            lifetime_s: 3600,
-        })?;
+        let token = development_token(
+            secret,
+            &Grant {
+                subject: subject.to_owned(),
+                tenant: Tenant::default_tenant(),
+                scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
+                roles: Default::default(),
+                lifetime_s: 3600,
+            },
+        )?;
         Ok(Self { http, url: url.to_owned(), token })
     }
 
@@ -47,12 +50,16 @@ impl Client {
             request = request.json(body);
         }
         let away = |error: reqwest::Error| {
-            CliError::new(format!("{} gives no answer: {error}", self.url), "start it with `./dev up` or `xagent serve`")
+            CliError::new(
+                format!("{} gives no answer: {error}", self.url),
+                "start it with `./dev up` or `xagent serve`",
+            )
         };
         let response = request.send().await.map_err(away)?;
         let (status, text) = (response.status(), response.text().await.map_err(away)?);
         if status.is_success() {
-            return serde_json::from_str(&text).map_err(|error| CliError::new(format!("{path}: {error}"), "report this"));
+            return serde_json::from_str(&text)
+                .map_err(|error| CliError::new(format!("{path}: {error}"), "report this"));
         }
         let problem = serde_json::from_str::<Problem>(&text);
         Err(match problem {
@@ -88,7 +95,10 @@ impl Client {
             }
             if Instant::now() > deadline {
                 let waited = patience.as_secs();
-                return Err(CliError::new(format!("{path} did not come so far in {waited} s"), "look at the server's log"));
+                return Err(CliError::new(
+                    format!("{path} did not come so far in {waited} s"),
+                    "look at the server's log",
+                ));
             }
         }
     }

@@ -53,7 +53,9 @@ impl Home {
     pub fn secret(&self, file: Option<&Path>) -> Result<Secret, CliError> {
         let bytes = match (std::env::var("XAGENT_JWT_SECRET"), file) {
             (Ok(text), None) => text.into_bytes(),
-            (_, Some(file)) => std::fs::read(file).map_err(|error| self.failed("read", file, &error))?.trim_ascii().to_vec(),
+            (_, Some(file)) => {
+                std::fs::read(file).map_err(|error| self.failed("read", file, &error))?.trim_ascii().to_vec()
+            }
             (Err(_), None) => self.own_secret()?,
         };
         Secret::new(bytes).map_err(|message| CliError::new(message, "make one with `openssl rand -hex 32`"))
@@ -82,6 +84,9 @@ impl Home {
     }
 
     fn failed(&self, what: &str, path: &Path, error: &std::io::Error) -> CliError {
-        CliError::new(format!("cannot {what} {}: {error}", path.display()), "check the path and its permissions, or choose another folder with --home")
+        CliError::new(
+            format!("cannot {what} {}: {error}", path.display()),
+            "check the path and its permissions, or choose another folder with --home",
+        )
     }
 }

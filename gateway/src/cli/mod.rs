@@ -76,7 +76,9 @@ pub fn main() -> ExitCode {
     let context = Context { json: arguments.json, home: Home::new(arguments.home) };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return CliError::new(format!("cannot start: {error}"), "free some memory and threads").report(context.json),
+        Err(error) => {
+            return CliError::new(format!("cannot start: {error}"), "free some memory and threads").report(context.json);
+        }
     };
     let done = runtime.block_on(async {
         match arguments.command {

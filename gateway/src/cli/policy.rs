@@ -59,7 +59,9 @@ impl Policy {
 }
 
 fn export(context: &Context, folder: &PathBuf) -> Result<(), CliError> {
-    let failed = |error: std::io::Error| CliError::new(format!("{}: {error}", folder.display()), "choose a folder that does not exist yet");
+    let failed = |error: std::io::Error| {
+        CliError::new(format!("{}: {error}", folder.display()), "choose a folder that does not exist yet")
+    };
     std::fs::create_dir(folder).map_err(failed)?;
     let stock = Bundle::stock().map_err(|error| refused(&error))?;
     for (path, text) in stock.modules() {

@@ -22,7 +22,9 @@ use crate::recordings;
 const LIMITS: Limits = Limits { timeout_ms: 10_000 };
 
 #[derive(Args)]
-#[command(after_help = "Exit code: 0 identical, 1 the first divergence is printed with both sides, 2 it could not be replayed.\nA replay reads recordings only: it calls no tool, no policy server and changes nothing.")]
+#[command(
+    after_help = "Exit code: 0 identical, 1 the first divergence is printed with both sides, 2 it could not be replayed.\nA replay reads recordings only: it calls no tool, no policy server and changes nothing."
+)]
 pub struct Replay {
     /// The run
     #[arg(required_unless_present = "all", conflicts_with = "all", value_name = "RUN")]
@@ -53,7 +55,11 @@ impl Replay {
             let report = replayer.replay(run).await?;
             diverged += usize::from(!report.identical);
             progress.inc(1);
-            progress.suspend(|| if !context.json && (runs.len() == 1 || !report.identical) { println!("{}", told(&report, Paint::stdout())) });
+            progress.suspend(|| {
+                if !context.json && (runs.len() == 1 || !report.identical) {
+                    println!("{}", told(&report, Paint::stdout()))
+                }
+            });
             reports.push(report);
         }
         progress.finish_and_clear();
@@ -61,7 +67,11 @@ impl Replay {
             println!("{}", json!({"identical": diverged == 0, "runs": reports}));
         } else if self.all {
             let (events, decisions) = reports.iter().fold((0, 0), |(e, d), r| (e + r.events, d + r.decisions));
-            println!("{} runs, {events} events, {decisions} decisions: {} identical, {diverged} diverged", runs.len(), runs.len() - diverged);
+            println!(
+                "{} runs, {events} events, {decisions} decisions: {} identical, {diverged} diverged",
+                runs.len(),
+                runs.len() - diverged
+            );
         }
         Ok(if diverged == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
@@ -115,10 +125,14 @@ fn progress(runs: usize, hidden: bool) -> ProgressBar {
 
 /// A report for people.
 pub fn told(report: &Report, paint: Paint) -> String {
-    let counts = format!("{} events, {} decisions, {} decided again", report.events, report.decisions, report.decided_again);
+    let counts =
+        format!("{} events, {} decisions, {} decided again", report.events, report.decisions, report.decided_again);
     let unanswered = match report.not_decidable_again.len() {
         0 => String::new(),
-        count => format!("\n  {count} recorded denials had no answer from the engine and cannot be decided again: {}", report.not_decidable_again.join(", ")),
+        count => format!(
+            "\n  {count} recorded denials had no answer from the engine and cannot be decided again: {}",
+            report.not_decidable_again.join(", ")
+        ),
     };
     let Some(divergence) = &report.divergence else {
         let state = match report.state {

@@ -13,8 +13,10 @@ use super::terminal::Paint;
 use super::{CliError, Context};
 
 #[derive(Args)]
-#[command(after_help = "A plan is JSON: {\"steps\": [{\"id\": \"readme\", \"tool\": \"read_file\", \"arguments\": {\"path\": \"README.md\"}}]}\n\
-    Later steps use earlier results: \"{{readme.output.text}}\". See docs/plans.md.")]
+#[command(
+    after_help = "A plan is JSON: {\"steps\": [{\"id\": \"readme\", \"tool\": \"read_file\", \"arguments\": {\"path\": \"README.md\"}}]}\n\
+    Later steps use earlier results: \"{{readme.output.text}}\". See docs/plans.md."
+)]
 pub struct Run {
     /// The plan file
     plan: PathBuf,
@@ -37,7 +39,12 @@ pub struct Run {
 
 impl Run {
     pub async fn run(self, context: &Context) -> Result<ExitCode, CliError> {
-        let unreadable = |message: String| CliError::new(format!("{}: {message}", self.plan.display()), "see `xagent run --help` for the form of a plan");
+        let unreadable = |message: String| {
+            CliError::new(
+                format!("{}: {message}", self.plan.display()),
+                "see `xagent run --help` for the form of a plan",
+            )
+        };
         let text = std::fs::read_to_string(&self.plan).map_err(|error| unreadable(error.to_string()))?;
         let plan: Value = serde_json::from_str(&text).map_err(|error| unreadable(error.to_string()))?;
         let workspace = self.workspace.canonicalize().map_err(|e| CliError::new(e.to_string(), "check --workspace"))?;
@@ -51,11 +58,18 @@ impl Run {
         let state = client.until(&path, Duration::from_secs(self.patience), rests).await?;
         let events = all_events(&client, &run).await?;
         if context.json {
-            println!("{}", json!({"run": run, "status": state["status"], "summary": state["state"]["summary"], "receipt": started["receipt"]}));
+            println!(
+                "{}",
+                json!({"run": run, "status": state["status"], "summary": state["state"]["summary"], "receipt": started["receipt"]})
+            );
         } else {
             let told: Vec<Step> = steps(&events);
             println!("{}", tell(&told, Paint::stdout()));
-            println!("{run} is {}: {}", state["status"].as_str().unwrap_or_default(), state["state"]["summary"].as_str().unwrap_or_default());
+            println!(
+                "{run} is {}: {}",
+                state["status"].as_str().unwrap_or_default(),
+                state["state"]["summary"].as_str().unwrap_or_default()
+            );
         }
         let failed = matches!(state["status"].as_str(), Some("failed" | "cancelled"));
         Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })

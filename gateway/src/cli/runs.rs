@@ -52,7 +52,10 @@ impl Context {
     /// Where the server is.
     pub fn url(&self, given: Option<String>) -> Result<String, CliError> {
         given.or_else(|| self.home.connection().map(|connection| connection.url)).ok_or_else(|| {
-            CliError::new("it is not known where the server is", "set XAGENT_URL or --url, or start one with `xagent up`")
+            CliError::new(
+                "it is not known where the server is",
+                "set XAGENT_URL or --url, or start one with `xagent up`",
+            )
         })
     }
 }

@@ -45,7 +45,10 @@ impl Servers {
 }
 
 fn missing(server: &str, variable: &str) -> CliError {
-    CliError::new(format!("it is not known where {server} is"), format!("set {variable}, or start a private instance with `xagent up`"))
+    CliError::new(
+        format!("it is not known where {server} is"),
+        format!("set {variable}, or start a private instance with `xagent up`"),
+    )
 }
 
 #[derive(Args)]
@@ -113,6 +116,7 @@ pub fn log_to<W>(writer: W)
 where
     W: for<'a> tracing_subscriber::fmt::MakeWriter<'a> + Send + Sync + 'static,
 {
-    let filter = EnvFilter::try_from_env("XAGENT_LOG").unwrap_or_else(|_| EnvFilter::new("warn,xagent_gateway=info,xagent_commands=info"));
+    let filter = EnvFilter::try_from_env("XAGENT_LOG")
+        .unwrap_or_else(|_| EnvFilter::new("warn,xagent_gateway=info,xagent_commands=info"));
     tracing_subscriber::fmt().json().with_env_filter(filter).with_writer(writer).init();
 }

@@ -22,7 +22,9 @@ pub fn steps(events: &[Value]) -> Vec<Step> {
     let mut by_call: HashMap<String, usize> = HashMap::new();
     let mut by_approval: HashMap<String, usize> = HashMap::new();
     for event in events {
-        let Some((kind, fact)) = event["payload"].as_object().and_then(|payload| payload.iter().next()) else { continue };
+        let Some((kind, fact)) = event["payload"].as_object().and_then(|payload| payload.iter().next()) else {
+            continue;
+        };
         let text = |name: &str| fact[name].as_str().unwrap_or_default();
         let call = match kind.as_str() {
             "DecisionMade" => fact["question"]["tool_call"]["call"].as_str(),
@@ -61,8 +63,13 @@ fn tell_event(step: &mut Step, kind: &str, fact: &Value) {
         "ApprovalRefused" => step.outcome = format!("refused by {}: {}", text("refused_by"), text("reason")),
         "ToolCallCompleted" => {
             let ended = if fact["outcome"]["succeeded"] == true { "succeeded" } else { "failed" };
-            let before = if step.outcome.starts_with("approved") { format!("{}, ", step.outcome) } else { String::new() };
-            step.outcome = format!("{before}{ended}, {} bytes in {} ms", fact["outcome"]["output"]["size"], fact["duration_us"].as_u64().unwrap_or_default() / 1000);
+            let before =
+                if step.outcome.starts_with("approved") { format!("{}, ", step.outcome) } else { String::new() };
+            step.outcome = format!(
+                "{before}{ended}, {} bytes in {} ms",
+                fact["outcome"]["output"]["size"],
+                fact["duration_us"].as_u64().unwrap_or_default() / 1000
+            );
         }
         "ToolCallInterrupted" => step.outcome = format!("interrupted: {}", text("reason")),
         _ => {}

@@ -12,7 +12,9 @@ use super::{CliError, Context};
 use crate::access::Grant;
 
 #[derive(Args)]
-#[command(after_help = "Example:\n  curl -H \"Authorization: Bearer $(xagent token --subject alice --scope run:read)\" $URL/v1/runs")]
+#[command(
+    after_help = "Example:\n  curl -H \"Authorization: Bearer $(xagent token --subject alice --scope run:read)\" $URL/v1/runs"
+)]
 pub struct Token {
     /// Who the token is for
     #[arg(long, value_name = "NAME")]
@@ -37,13 +39,16 @@ pub struct Token {
 impl Token {
     pub fn run(self, context: &Context) -> Result<ExitCode, CliError> {
         let secret = context.home.secret(self.secret_file.as_deref())?;
-        let token = development_token(&secret, &Grant {
-            subject: self.subject,
-            tenant: self.tenant,
-            scopes: self.scopes.into_iter().collect(),
-            roles: self.roles.into_iter().collect(),
-            lifetime_s: self.lifetime,
-        })?;
+        let token = development_token(
+            &secret,
+            &Grant {
+                subject: self.subject,
+                tenant: self.tenant,
+                scopes: self.scopes.into_iter().collect(),
+                roles: self.roles.into_iter().collect(),
+                lifetime_s: self.lifetime,
+            },
+        )?;
         match context.json {
             true => println!("{}", json!({"token": token, "lifetime_s": self.lifetime})),
             false => println!("{token}"),

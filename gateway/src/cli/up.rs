@@ -29,7 +29,9 @@ use crate::sample::REPO_REVIEW;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 #[derive(Args)]
-#[command(after_help = "Servers that XAGENT_DATABASE_URL, XAGENT_NATS_URL or XAGENT_REDIS_URL name are used; the others are started privately.")]
+#[command(
+    after_help = "Servers that XAGENT_DATABASE_URL, XAGENT_NATS_URL or XAGENT_REDIS_URL name are used; the others are started privately."
+)]
 pub struct Up {
     #[command(flatten)]
     servers: Servers,
@@ -95,9 +97,8 @@ impl Up {
 
     fn configuration(&self, context: &Context, stack: &Stack) -> Result<Configuration, CliError> {
         let workspace = self.workspace.canonicalize();
-        let workspace = workspace.map_err(|error| {
-            CliError::new(format!("{}: {error}", self.workspace.display()), "check --workspace")
-        })?;
+        let workspace = workspace
+            .map_err(|error| CliError::new(format!("{}: {error}", self.workspace.display()), "check --workspace"))?;
         Ok(Configuration {
             database_url: stack.postgres_url().to_owned(),
             nats_url: stack.nats_url().to_owned(),
@@ -115,7 +116,10 @@ fn need(url: &Option<String>) -> Need {
 }
 
 fn stack_failed(error: &xagent_stack::StackError) -> CliError {
-    CliError::new(error.to_string(), "`./dev up` installs what is missing; XAGENT_DATABASE_URL, XAGENT_NATS_URL and XAGENT_REDIS_URL use servers of yours")
+    CliError::new(
+        error.to_string(),
+        "`./dev up` installs what is missing; XAGENT_DATABASE_URL, XAGENT_NATS_URL and XAGENT_REDIS_URL use servers of yours",
+    )
 }
 
 async fn blocking<T: Send + 'static>(

@@ -65,7 +65,8 @@ where
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, doors: &Doors) -> Result<Self, Problem> {
-        Ok(Self(path_id(parts, doors, 0).await?))
+        let path = PathTexts::of(parts, doors).await?;
+        Ok(Self(path.parse(0)?))
     }
 }
 
@@ -77,20 +78,34 @@ where
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, doors: &Doors) -> Result<Self, Problem> {
-        Ok(Self(path_id(parts, doors, 0).await?, path_id(parts, doors, 1).await?))
+        let path = PathTexts::of(parts, doors).await?;
+        Ok(Self(path.parse(0)?, path.parse(1)?))
     }
 }
 
-async fn path_id<T>(parts: &mut Parts, doors: &Doors, index: usize) -> Result<T, Problem>
-where
-    T: FromStr,
-    T::Err: std::fmt::Display,
-{
-    let trace = Trace::of(header(&parts.headers, "traceparent"));
-    let params = RawPathParams::from_request_parts(parts, doors).await;
-    let params = params.map_err(|error| invalid("path", &error.to_string()).traced(&trace))?;
-    let Some((name, text)) = params.iter().nth(index) else { return Err(invalid("path", "it is too short")) };
-    text.parse().map_err(|error: T::Err| invalid(name, &error.to_string()).traced(&trace))
+/// The texts of a path's parameters, with their names.
+struct PathTexts {
+    texts: Vec<(String, String)>,
+    trace: Trace,
+}
+
+impl PathTexts {
+    async fn of(parts: &mut Parts, doors: &Doors) -> Result<Self, Problem> {
+        let trace = Trace::of(header(&parts.headers, "traceparent"));
+        let params = RawPathParams::from_request_parts(parts, doors).await;
+        let params = params.map_err(|error| invalid("path", &error.to_string()).traced(&trace))?;
+        let texts = params.iter().map(|(name, text)| (name.to_owned(), text.to_owned())).collect();
+        Ok(Self { texts, trace })
+    }
+
+    fn parse<T>(&self, index: usize) -> Result<T, Problem>
+    where
+        T: FromStr,
+        T::Err: std::fmt::Display,
+    {
+        let Some((name, text)) = self.texts.get(index) else { return Err(invalid("path", "it is too short")) };
+        text.parse().map_err(|error: T::Err| invalid(name, &error.to_string()).traced(&self.trace))
+    }
 }
 
 /// A JSON body without unknown fields.

@@ -80,7 +80,9 @@ async fn lawful(State(doors): State<Doors>, request: Request, next: Next) -> Res
     if doors.commands.executor().law().active().is_some() {
         return next.run(request).await;
     }
-    Problem::new(ProblemType::Starting, "the policy bundle in force is not loaded yet").traced(&trace(&request)).into_response()
+    Problem::new(ProblemType::Starting, "the policy bundle in force is not loaded yet")
+        .traced(&trace(&request))
+        .into_response()
 }
 
 async fn no_route(request: Request) -> Problem {

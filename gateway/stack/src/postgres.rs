@@ -58,7 +58,9 @@ impl Postgres {
         let mut process = Process::start(&start)?;
         // An SSLRequest (PostgreSQL protocol, section 55.7) is answered with one letter by a server that takes connections.
         let request = [0, 0, 0, 8, 4, 210, 22, 47];
-        ready("Postgres", &self.log, &mut process, || answers(self.port, &request, &[b"N", b"S"]) && self.create_database())?;
+        ready("Postgres", &self.log, &mut process, || {
+            answers(self.port, &request, &[b"N", b"S"]) && self.create_database()
+        })?;
         Ok(process)
     }
 
@@ -83,7 +85,8 @@ impl Postgres {
 fn bin() -> Result<PathBuf, StackError> {
     let roots = ["/usr/lib/postgresql", "/usr/local/opt", "/opt/homebrew/opt"];
     let folders = roots.iter().flat_map(|root| fs::read_dir(root).into_iter().flatten().flatten());
-    let mut found: Vec<_> = folders.map(|entry| entry.path().join("bin")).filter(|bin| bin.join("initdb").is_file()).collect();
+    let mut found: Vec<_> =
+        folders.map(|entry| entry.path().join("bin")).filter(|bin| bin.join("initdb").is_file()).collect();
     found.sort_by_key(|bin| {
         let digits: String = bin.display().to_string().chars().filter(char::is_ascii_digit).collect();
         digits.parse::<u64>().unwrap_or(0)
@@ -98,7 +101,10 @@ fn bin() -> Result<PathBuf, StackError> {
 
 /// Where the cluster lives: in the folder, or under `/var/lib/xagent` where its user cannot reach the folder.
 fn data(folder: &Path) -> Result<PathBuf, StackError> {
-    let failed = |path: &Path| { let path = path.to_owned(); move |error: std::io::Error| StackError::file(&path, &error) };
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        move |error: std::io::Error| StackError::file(&path, &error)
+    };
     let inside = folder.join("postgres");
     if !tools::is_root() {
         fs::create_dir_all(&inside).map_err(failed(&inside))?;
@@ -106,9 +112,9 @@ fn data(folder: &Path) -> Result<PathBuf, StackError> {
     }
     let missing = StackError::Missing { program: "postgres", package: PACKAGE };
     let user = User::from_name(USER).ok().flatten().ok_or(missing)?;
-    let reachable = folder.ancestors().all(|part| {
-        fs::metadata(part).is_ok_and(|metadata| metadata.permissions().mode() & 0o001 != 0)
-    });
+    let reachable = folder
+        .ancestors()
+        .all(|part| fs::metadata(part).is_ok_and(|metadata| metadata.permissions().mode() & 0o001 != 0));
     let data = if reachable { inside } else { PathBuf::from("/var/lib/xagent").join(fingerprint(folder)) };
     fs::create_dir_all(&data).map_err(failed(&data))?;
     std::os::unix::fs::chown(&data, Some(user.uid.as_raw()), Some(user.gid.as_raw())).map_err(failed(&data))?;
@@ -121,9 +127,9 @@ fn data(folder: &Path) -> Result<PathBuf, StackError> {
 /// A short name for a folder's path (FNV-1a, 64 bits).
 fn fingerprint(folder: &Path) -> String {
     let bytes = folder.as_os_str().as_encoded_bytes();
-    let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    });
+    let hash = bytes
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
     format!("{hash:016x}")
 }
 
@@ -142,7 +148,12 @@ fn initialise(bin: &Path, data: &Path, password: &str) -> Result<(), StackError>
         let (uid, gid) = ids.unwrap_or((0, 0));
         std::os::unix::fs::chown(&password_file, Some(uid), Some(gid)).map_err(failed)?;
         let mut command = Command::new(tools::find("setpriv", &[], "util-linux")?);
-        command.args([format!("--reuid={USER}"), format!("--regid={USER}"), "--init-groups".to_owned(), "--".to_owned()]);
+        command.args([
+            format!("--reuid={USER}"),
+            format!("--regid={USER}"),
+            "--init-groups".to_owned(),
+            "--".to_owned(),
+        ]);
         command.arg(bin.join("initdb"));
         command
     } else {

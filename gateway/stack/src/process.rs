@@ -104,7 +104,12 @@ fn bound_to_us(start: &Start<'_>) -> Command {
     let Ok(setpriv) = setpriv.map_err(drop) else { return Command::new(start.program) };
     let mut command = Command::new(&setpriv);
     if let Some(user) = start.user {
-        command.args([format!("--reuid={user}"), format!("--regid={user}"), "--init-groups".to_owned(), "--".to_owned()]);
+        command.args([
+            format!("--reuid={user}"),
+            format!("--regid={user}"),
+            "--init-groups".to_owned(),
+            "--".to_owned(),
+        ]);
         command.arg(&setpriv);
     }
     let signal = if start.ask == Signal::SIGINT { "INT" } else { "TERM" };
@@ -136,7 +141,8 @@ pub(crate) fn end_leftovers(folder: &Path) {
     let name = PathBuf::from(folder).display().to_string();
     let leftovers = || {
         let ours = |pid: &Pid| {
-            *pid != Pid::this() && command_line(*pid).is_some_and(|(program, line)| is_server(&program) && line.contains(&name))
+            *pid != Pid::this()
+                && command_line(*pid).is_some_and(|(program, line)| is_server(&program) && line.contains(&name))
         };
         processes().into_iter().filter(ours).collect::<Vec<_>>()
     };
@@ -145,7 +151,9 @@ pub(crate) fn end_leftovers(folder: &Path) {
         let _gone = kill(pid, Signal::SIGTERM);
     }
     if until(Duration::from_secs(3), || leftovers().is_empty().then_some(())).is_none() {
-        leftovers().into_iter().for_each(|pid| drop(kill(pid, Signal::SIGKILL)));
+        for pid in leftovers() {
+            let _gone = kill(pid, Signal::SIGKILL);
+        }
         until(Duration::from_secs(3), || leftovers().is_empty().then_some(()));
     }
 }

@@ -158,7 +158,11 @@ impl Ledger {
             Ok((digest(&body, "body_digest")?, super::receipt_of(row)?))
         };
         let (body, receipt) = read(&row).map_err(|e: sqlx::Error| LedgerError::database(OPERATION, &e))?;
-        if body == key.body { Ok(Some(receipt)) } else { Err(LedgerError::KeyReused { command_id: key.id.to_string() }) }
+        if body == key.body {
+            Ok(Some(receipt))
+        } else {
+            Err(LedgerError::KeyReused { command_id: key.id.to_string() })
+        }
     }
 }
 

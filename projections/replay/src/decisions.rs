@@ -25,7 +25,11 @@ pub(crate) fn load_bundles(recordings: &Recordings, engine: &Embedded) -> Result
     Ok(())
 }
 
-pub(crate) fn check_decision(walk: &mut Walk<'_>, event: &Recorded, made: &DecisionMade) -> Result<(), Box<Divergence>> {
+pub(crate) fn check_decision(
+    walk: &mut Walk<'_>,
+    event: &Recorded,
+    made: &DecisionMade,
+) -> Result<(), Box<Divergence>> {
     let at = |kind, recorded: String, replayed: String| Divergence::at(event, kind, recorded, replayed);
     let recorded = walk.recordings.text(&made.input).unwrap_or_default().to_owned();
     let inquiry = rebuild(walk, made).map_err(|why| at(Kind::Input, recorded.clone(), why))?;
@@ -103,6 +107,8 @@ fn identity(engine: &EngineIdentity) -> String {
 fn shown(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Document(text) => text.as_str().to_owned(),
-        Outcome::Failure { .. } => CanonicalJson::of(outcome).map_or_else(|e| e.to_string(), CanonicalJson::into_string),
+        Outcome::Failure { .. } => {
+            CanonicalJson::of(outcome).map_or_else(|e| e.to_string(), CanonicalJson::into_string)
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use xagent_domain::run::{Run, RunEvent};
-use xagent_domain::{CallId, CanonicalJson, DecisionId, Decider, Digest, Question, Recorded};
+use xagent_domain::{CallId, CanonicalJson, Decider, DecisionId, Digest, Question, Recorded};
 use xagent_policies::{Embedded, PolicyEngine};
 
 use crate::decisions::{check_decision, load_bundles};

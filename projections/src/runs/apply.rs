@@ -26,12 +26,7 @@ pub(super) async fn catch_up(views: &RunViews, ledger: &Ledger, target: u64) -> 
 }
 
 /// Applies the events that follow directly on `from`. Returns the view's position then, which another writer may have moved.
-pub(super) async fn apply(
-    views: &RunViews,
-    ledger: &Ledger,
-    from: u64,
-    events: &[Recorded],
-) -> Result<u64, ViewError> {
+pub(super) async fn apply(views: &RunViews, ledger: &Ledger, from: u64, events: &[Recorded]) -> Result<u64, ViewError> {
     let Some(to) = events.last().map(|event| event.position) else { return Ok(from) };
     let mut by_run: BTreeMap<(&Tenant, &str), Vec<&Recorded>> = BTreeMap::new();
     for event in events.iter().filter(|event| event.aggregate_type == "run") {
