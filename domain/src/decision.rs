@@ -149,11 +149,6 @@ impl Document {
             Reason { code: "policy_error".to_owned(), rule: String::new(), message: format!("{class}: {message}") };
         Self { allow: false, deny: vec![reason], obligations: Vec::new() }
     }
-
-    /// Whether an approval would be enough.
-    pub fn asks_for_approval(&self) -> bool {
-        !self.allow && self.obligations.iter().any(|o| o.kind == "approval")
-    }
 }
 
 impl Outcome {
@@ -161,7 +156,7 @@ impl Outcome {
     pub fn document(&self) -> Document {
         match self {
             Self::Document(text) => match serde_json::from_str::<Document>(text.as_str()) {
-                Ok(document) if !(document.allow && !document.deny.is_empty()) => document,
+                Ok(document) if !document.allow || document.deny.is_empty() => document,
                 Ok(_) => Document::failed(FailureClass::WrongShape, "allow is true beside deny reasons"),
                 Err(error) => Document::failed(FailureClass::WrongShape, &error.to_string()),
             },

@@ -35,9 +35,8 @@ impl Tail {
             return Ok(known);
         }
         let grown = self.committed.wait_for(|last| *last > position);
-        match tokio::time::timeout(patience.min(POLL), grown).await {
-            Ok(Ok(last)) => return Ok(*last),
-            Ok(Err(_)) | Err(_) => {}
+        if let Ok(Ok(last)) = tokio::time::timeout(patience.min(POLL), grown).await {
+            return Ok(*last);
         }
         Ok(self.ledger.head().await?.position)
     }

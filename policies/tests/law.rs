@@ -1,5 +1,7 @@
 //! The engine and the gate, as their callers meet them.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

@@ -125,14 +125,13 @@ impl Commands {
 
 fn proposed(call: CallId, executed: Executed<Run>) -> ProposedCall {
     let events = || executed.events.iter().map(|event| event.event());
-    let made = events().filter_map(|event| match event {
-        RunEvent::DecisionMade(made) => Some(made),
+    let mut made = events().filter_map(|event| match event {
+        RunEvent::DecisionMade(made) => Some(&**made),
         _ => None,
     });
-    let made: Option<&DecisionMade> = made
-        .filter(|made| matches!(&made.question, Question::ToolCall { call: about, .. } if *about == call))
-        .last()
-        .map(AsRef::as_ref);
+    let about =
+        |made: &&DecisionMade| matches!(&made.question, Question::ToolCall { call: about, .. } if *about == call);
+    let made = made.rfind(about);
     let approval = events().find_map(|event| match event {
         RunEvent::ApprovalRequested { approval, .. } => Some(*approval),
         _ => None,

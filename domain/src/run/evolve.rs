@@ -102,7 +102,8 @@ impl Run {
         let Some(open) = self.open.get_mut(call) else { return };
         let first = open.status == CallStatus::Proposed;
         open.decision = Some(decision.decision);
-        let denied = !decision.allow && !(first && decision.asks_for_approval());
+        let waits = first && decision.asks_for_approval();
+        let denied = !(decision.allow || waits);
         open.status = match (decision.allow, denied) {
             (true, _) => CallStatus::Allowed,
             (false, true) => CallStatus::Denied,

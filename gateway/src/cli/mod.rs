@@ -77,7 +77,8 @@ pub fn main() -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            return CliError::new(format!("cannot start: {error}"), "free some memory and threads").report(context.json);
+            return CliError::new(format!("cannot start: {error}"), "free some memory and threads")
+                .report(context.json);
         }
     };
     let done = runtime.block_on(async {

@@ -1,5 +1,7 @@
 //! The private servers as their users meet them.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 

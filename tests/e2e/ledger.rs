@@ -1,0 +1,153 @@
+//! The ledger's own promises: order without gaps, no change, stock readers.
+
+use cqrs_es::EventStore;
+use cqrs_es::persist::PersistedEventRepository;
+use futures::future::join_all;
+use serde_json::json;
+use sqlx::{Connection, Executor, PgConnection};
+use xagent_domain::run::Run;
+use xagent_domain::tool::{Registration, Tool, ToolEvent};
+use xagent_domain::{CanonicalJson, Decider, Metadata, Tenant};
+use xagent_ledger::{Append, CqrsStore, Expected, Fact, Folded, Ledger, LedgerError};
+
+use crate::world::World;
+
+fn registered(name: &str) -> ToolEvent {
+    ToolEvent::ToolRegistered(Box::new(Registration {
+        name: name.to_owned(),
+        description: "x".repeat(200),
+        schema: CanonicalJson::of(&json!({})).unwrap(),
+        executor: xagent_domain::run::Executor::Client,
+        risk: "low".to_owned(),
+        idempotent: false,
+        consequential: false,
+        reads_untrusted: false,
+        paths: Vec::new(),
+        urls: Vec::new(),
+        code: Default::default(),
+    }))
+}
+
+async fn append(ledger: &Ledger, id: &str, expected: Expected, events: usize) -> Result<u64, LedgerError> {
+    let append = Append {
+        tenant: Tenant::default_tenant(),
+        aggregate_id: id.to_owned(),
+        expected,
+        events: (0..events).map(|event| registered(&event.to_string())).collect(),
+        blobs: Vec::new(),
+        metadata: Metadata { actor: "test".to_owned(), ..Metadata::default() },
+        command: None,
+    };
+    ledger.append::<Tool>(append).await.map(|appended| appended.receipt.last_position)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn positions_have_no_gap_and_streams_no_double_sequence_under_contention() {
+    let world = World::new().await;
+    let (one, other) = (world.ledger(), world.ledger());
+    let before = world.head().await;
+    let writers = (0..64_u64).map(|writer| {
+        let ledger = if writer % 2 == 0 { one.clone() } else { other.clone() };
+        async move {
+            let mut appended = 0;
+            for round in 0..5 {
+                let id = format!("default/shared-{}", (writer + round) % 4);
+                let sequence = ledger.load::<Tool>(&Tenant::default_tenant(), &id).await.unwrap().sequence;
+                match append(&ledger, &id, Expected::Exactly(sequence), 3).await {
+                    Ok(_) => appended += 3,
+                    Err(LedgerError::Conflict { .. }) => {}
+                    Err(error) => panic!("{error}"),
+                }
+            }
+            appended
+        }
+    });
+    let appended: u64 = join_all(writers).await.into_iter().sum();
+    assert!(appended > 0);
+    assert_eq!(world.head().await, before + appended);
+    let superuser = world.superuser().await;
+    let (count, least, most): (i64, i64, i64) =
+        sqlx::query_as("SELECT count(*), min(position), max(position) FROM events")
+            .fetch_one(&superuser)
+            .await
+            .unwrap();
+    assert_eq!((least, most), (1, count));
+    let disorder: i64 = sqlx::query_scalar(
+        "SELECT count(*) FROM (SELECT recorded_at < lag(recorded_at) OVER (ORDER BY position) AS back FROM events) AS e WHERE back",
+    )
+    .fetch_one(&superuser)
+    .await
+    .unwrap();
+    assert_eq!(disorder, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_loser_of_a_race_gets_a_conflict_and_nothing_is_half_written() {
+    let world = World::new().await;
+    let ledger = world.ledger();
+    append(&ledger, "default/a", Expected::Exactly(0), 2).await.unwrap();
+    let head = world.head().await;
+    let lost = append(&ledger, "default/a", Expected::Exactly(1), 2).await.unwrap_err();
+    assert!(matches!(lost, LedgerError::Conflict { expected: 1, found: 2, .. }), "{lost}");
+    assert_eq!(world.head().await, head);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_recorded_cannot_be_changed_not_even_by_its_owner() {
+    let world = World::new().await;
+    world.everything("alice").start_client_run().await;
+    let mut owner = PgConnection::connect(&world.database_url).await.unwrap();
+    for role in ["RESET ROLE", "SET ROLE xagent_app"] {
+        owner.execute(role).await.unwrap();
+        for change in [
+            "UPDATE events SET tenant = 'x'",
+            "DELETE FROM events",
+            "TRUNCATE events",
+            "DELETE FROM commands",
+            "TRUNCATE blobs",
+            "UPDATE ledger_head SET last_position = 0",
+            "DELETE FROM ledger_head",
+        ] {
+            let error = owner.execute(change).await.err();
+            if change == "DELETE FROM commands" && error.is_none() {
+                // There was none to refuse.
+                continue;
+            }
+            let error = error.unwrap_or_else(|| panic!("{role}: {change} went through"));
+            assert_eq!(
+                error.as_database_error().unwrap().code().as_deref(),
+                Some("42501"),
+                "{role}: {change}: {error}"
+            );
+        }
+    }
+    for more in ["DROP TABLE events", "ALTER TABLE events DISABLE TRIGGER ALL", "CREATE TABLE mine (x int)"] {
+        assert!(owner.execute(more).await.is_err(), "{more}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stock_cqrs_es_reads_the_table_and_writes_through_the_ledger() {
+    let world = World::new().await;
+    let run = world.everything("alice").start_client_run().await;
+    let repository = postgres_es::PostgresEventRepository::new(world.superuser().await);
+    let serialized = repository.get_events::<Folded<Run>>(&run).await.unwrap();
+    let folded = serialized.iter().fold(Run::default(), |mut state, event| {
+        let fact: Fact<_> = serde_json::from_value(event.payload.clone()).unwrap();
+        state.evolve(&fact.0);
+        state
+    });
+    let tenant = Tenant::default_tenant();
+    assert_eq!(folded, world.ledger().load::<Run>(&tenant, &run).await.unwrap().state);
+
+    let store = CqrsStore::<Tool>::new(world.ledger(), tenant.clone());
+    let (first, second) =
+        (store.load_aggregate("default/t").await.unwrap(), store.load_aggregate("default/t").await.unwrap());
+    let metadata = || [("actor".to_owned(), "test".to_owned())].into();
+    let committed = store.commit(vec![Fact(registered("t"))], first, metadata()).await.unwrap();
+    assert_eq!(committed[0].sequence, 1);
+    let lost = store.commit(vec![Fact(registered("u"))], second, metadata()).await;
+    assert!(matches!(lost, Err(cqrs_es::AggregateError::AggregateConflict)));
+    let events = store.load_events("default/t").await.unwrap();
+    assert_eq!((events.len(), events[0].metadata["actor"].as_str()), (1, "test"));
+}

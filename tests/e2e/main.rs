@@ -1,0 +1,15 @@
+//! End-to-end and fault tests over the public interface: real servers, the real binary.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod agentdojo;
+mod approvals;
+mod crash;
+mod doors;
+mod idempotency;
+mod law;
+mod ledger;
+mod outages;
+mod record;
+mod review;
+mod world;

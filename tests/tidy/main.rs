@@ -1,0 +1,120 @@
+//! The house rules, as tests.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+fn sources() -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let mut open = vec![root()];
+    while let Some(folder) = open.pop() {
+        for entry in std::fs::read_dir(folder).unwrap().flatten() {
+            let (path, name) = (entry.path(), entry.file_name().into_string().unwrap());
+            if path.is_dir() && !name.starts_with('.') && name != "target" {
+                open.push(path);
+            } else if name.ends_with(".rs") || name.ends_with(".sql") || name.ends_with(".rego") {
+                let text = std::fs::read_to_string(&path).unwrap();
+                found.push((path.strip_prefix(root()).unwrap().display().to_string(), text));
+            }
+        }
+    }
+    assert!(found.len() > 50);
+    found
+}
+
+#[test]
+fn files_are_small_and_begin_with_what_they_are() {
+    for (path, text) in sources() {
+        assert!(text.lines().count() <= 400, "{path} has {} lines", text.lines().count());
+        let first = text.lines().next().unwrap_or_default();
+        let says = first.starts_with("//!")
+            || first.starts_with("--")
+            || first.starts_with('#')
+            || first.starts_with("SELECT");
+        assert!(says || path.ends_with("_test.rego"), "{path} begins with `{first}`");
+    }
+}
+
+#[test]
+fn nothing_is_left_undone_or_skipped() {
+    // Written apart, so that this file does not find itself.
+    let unwanted = ["todo", "unimplemented"].map(|name| format!("{name}!("));
+    let more = [["#[ig", "nore"].concat(), ["FIX", "ME"].concat(), ["#[all", "ow("].concat()];
+    for (path, text) in sources() {
+        for word in unwanted.iter().chain(&more) {
+            assert!(!text.contains(word.as_str()), "{path} holds `{word}`");
+        }
+    }
+}
+
+fn metadata() -> Value {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["metadata", "--format-version", "1", "--locked", "--offline"]).current_dir(root());
+    let output = cargo.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// Normal dependencies, by package name.
+fn dependencies(metadata: &Value) -> BTreeMap<String, BTreeSet<String>> {
+    let name = |id: &str| {
+        let packages = metadata["packages"].as_array().unwrap();
+        packages.iter().find(|package| package["id"] == id).unwrap()["name"].as_str().unwrap().to_owned()
+    };
+    let nodes = metadata["resolve"]["nodes"].as_array().unwrap();
+    let normal =
+        |dependency: &&Value| dependency["dep_kinds"].as_array().unwrap().iter().any(|kind| kind["kind"].is_null());
+    nodes
+        .iter()
+        .map(|node| {
+            let used = node["deps"].as_array().unwrap().iter().filter(normal);
+            let used = used.map(|dependency| name(dependency["pkg"].as_str().unwrap())).collect();
+            (name(node["id"].as_str().unwrap()), used)
+        })
+        .collect()
+}
+
+#[test]
+fn the_rooms_depend_on_each_other_only_as_the_map_says() {
+    let allowed: BTreeMap<&str, &[&str]> = BTreeMap::from([
+        ("xagent-domain", &[][..]),
+        ("xagent-tree", &["xagent-domain"]),
+        ("xagent-policies", &["xagent-domain"]),
+        ("xagent-ledger", &["xagent-domain", "xagent-tree"]),
+        ("xagent-commands", &["xagent-domain", "xagent-ledger", "xagent-policies"]),
+        ("xagent-projections", &["xagent-domain", "xagent-ledger"]),
+        ("xagent-replay", &["xagent-domain", "xagent-policies", "xagent-tree"]),
+        ("xagent-stack", &[]),
+    ]);
+    let dependencies = dependencies(&metadata());
+    for (room, allowed) in allowed {
+        let ours = dependencies[room].iter().filter(|name| name.starts_with("xagent-")).map(String::as_str);
+        let beyond: Vec<_> = ours.filter(|name| !allowed.contains(name)).collect();
+        assert!(beyond.is_empty(), "{room} depends on {beyond:?}");
+    }
+}
+
+#[test]
+fn replay_and_the_domain_cannot_reach_a_network() {
+    let dependencies = dependencies(&metadata());
+    for room in ["xagent-replay", "xagent-domain", "xagent-policies"] {
+        let (mut seen, mut open) = (BTreeSet::new(), vec![room.to_owned()]);
+        while let Some(name) = open.pop() {
+            if seen.insert(name.clone()) {
+                open.extend(dependencies[&name].iter().cloned());
+            }
+        }
+        let networked = ["tokio", "mio", "socket2", "hyper", "reqwest", "sqlx", "async-nats", "redis", "ureq", "curl"];
+        for name in networked {
+            assert!(!seen.contains(name), "{room} reaches {name}");
+        }
+    }
+}
