@@ -104,8 +104,7 @@ async fn every_user_task_of_agentdojo_runs_and_replays() {
 /// The stream holds every position once and in order, and the views are what the ledger folds to.
 pub async fn in_stream_and_views_exactly_once(world: &World) {
     let head = world.head().await;
-    let client = async_nats::connect(world.stack.nats_url()).await.unwrap();
-    let context = async_nats::jetstream::new(client);
+    let context = world.jetstream().await;
     let stream = until("the stream holds every event", async || {
         let mut stream = context.get_stream("XAGENT_EVENTS").await.ok()?;
         (stream.info().await.ok()?.state.last_sequence >= head).then_some(stream)

@@ -14,7 +14,7 @@ async fn scripted_run(world: &World, alice: &Api, number: usize) {
     let path = format!("scratch/{number}");
     let steps = json!([
         {"id": "list", "tool": "list_files", "arguments": {}},
-        {"id": "note", "tool": "write_file", "arguments": {"path": path, "content": "{{list.output.count}}"}},
+        {"id": "note", "tool": "write_file", "arguments": {"path": path, "content": "{{list.output.count}} files"}},
     ]);
     let run = alice.start_plan(steps, &world.workspace).await;
     assert_eq!(alice.run_ended(&run).await["status"], "completed");
@@ -54,8 +54,7 @@ async fn a_deleted_stream_is_filled_again_from_the_ledger() {
     let alice = world.everything("alice");
     scripted_run(&world, &alice, 0).await;
     in_stream_and_views_exactly_once(&world).await;
-    let context = async_nats::jetstream::new(async_nats::connect(world.stack.nats_url()).await.unwrap());
-    context.delete_stream("XAGENT_EVENTS").await.unwrap();
+    world.jetstream().await.delete_stream("XAGENT_EVENTS").await.unwrap();
     scripted_run(&world, &alice, 1).await;
     in_stream_and_views_exactly_once(&world).await;
 }

@@ -1,6 +1,6 @@
 //! `xagent policy`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
@@ -58,7 +58,7 @@ impl Policy {
     }
 }
 
-fn export(context: &Context, folder: &PathBuf) -> Result<(), CliError> {
+fn export(context: &Context, folder: &Path) -> Result<(), CliError> {
     let failed = |error: std::io::Error| {
         CliError::new(format!("{}: {error}", folder.display()), "choose a folder that does not exist yet")
     };
@@ -74,7 +74,7 @@ fn export(context: &Context, folder: &PathBuf) -> Result<(), CliError> {
     Ok(())
 }
 
-async fn publish(context: &Context, folder: &PathBuf, activate: bool, url: Option<String>) -> Result<(), CliError> {
+async fn publish(context: &Context, folder: &Path, activate: bool, url: Option<String>) -> Result<(), CliError> {
     let bundle = read(folder)?;
     let data: Value = serde_json::from_str(bundle.data()).map_err(|error| refused(&error))?;
     let client = Client::new(&context.url(url)?, &context.home.secret(None)?, "cli", &["bundle:write"])?;
@@ -89,7 +89,7 @@ async fn publish(context: &Context, folder: &PathBuf, activate: bool, url: Optio
     Ok(())
 }
 
-fn read(folder: &PathBuf) -> Result<Bundle, CliError> {
+fn read(folder: &Path) -> Result<Bundle, CliError> {
     Bundle::from_folder(folder).map_err(|error| refused(&error))
 }
 

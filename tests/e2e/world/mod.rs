@@ -125,6 +125,13 @@ impl World {
         Ledger::connect(&self.database_url, Arc::new(Now), LedgerOptions::default()).unwrap()
     }
 
+    pub async fn jetstream(&self) -> async_nats::jetstream::Context {
+        let url = self.stack.nats_url();
+        let (token, _) = url.strip_prefix("nats://").unwrap().split_once('@').unwrap();
+        let client = async_nats::ConnectOptions::with_token(token.to_owned()).connect(url).await.unwrap();
+        async_nats::jetstream::new(client)
+    }
+
     pub fn views(&self) -> RunViews {
         RunViews::connect(self.stack.redis_url()).unwrap()
     }
