@@ -1,1 +1,0 @@
-//! Placeholder until the specifications below are written.

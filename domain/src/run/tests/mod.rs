@@ -1,0 +1,7 @@
+//! Specifications of a run: given events, when command, then events.
+
+mod approvals;
+mod calls;
+mod kit;
+mod laws;
+mod life;
