@@ -56,7 +56,7 @@ problems! {
     /// The idempotency key was used for something else.
     KeyReused = "key-reused", UNPROCESSABLE_ENTITY, "Idempotency key reused";
     /// The ledger is away, or too busy.
-    Unavailable = "unavailable", SERVICE_UNAVAILABLE, "The ledger is unavailable";
+    Unavailable = "unavailable", SERVICE_UNAVAILABLE, "Unavailable for now";
     /// The server has not got its law yet.
     Starting = "starting", SERVICE_UNAVAILABLE, "The server is starting";
     /// A record is not what it was.

@@ -65,11 +65,15 @@ pub(crate) fn lint(source: &str) -> Vec<Finding> {
             let message = format!("`{name}` {fault}: {remedy}");
             findings.push(Finding { line: *line, message });
         }
-        let negated = token == "not" && tokens.get(index + 2).is_some_and(|(_, next)| next == "(");
-        let called = tokens.get(index + 1).filter(|_| negated);
-        if let Some((_, called)) = called.filter(|(_, name)| FAILABLE.iter().any(|start| name.starts_with(start))) {
-            let message = format!("`not {called}(...)` is true where `{called}` fails: write `{called}(...) == false`");
-            findings.push(Finding { line: *line, message });
+        if token == "not" {
+            let rest = tokens[index + 1..].iter().take_while(|(at, _)| at == line).map(|(_, word)| word.as_str());
+            let words: Vec<_> = rest.collect();
+            let called =
+                words.windows(2).find(|pair| pair[1] == "(" && FAILABLE.iter().any(|b| pair[0].starts_with(b)));
+            if let Some([called, _]) = called {
+                let message = format!("`not` is true where `{called}(...)` fails: write `{called}(...) == false`");
+                findings.push(Finding { line: *line, message });
+            }
         }
     }
     findings
@@ -211,6 +215,7 @@ mod tests {
     #[test]
     fn a_negated_builtin_that_can_fail_is_found() {
         assert_eq!(lines("a if not regex.match(`x`, input.y)\nb if {\n  not net.cidr_contains(x, y)\n}"), [1, 3]);
+        assert_eq!(lines("a if not f(to_number(input.x))"), [1]);
         assert_eq!(lines("a if not ok(input.y)\nb if regex.match(`x`, y) == false\nc if not input.regex.x"), [0; 0]);
     }
 }

@@ -122,9 +122,10 @@ impl Commands {
 
     /// The first law is recorded by the system: there is none yet that could be asked.
     async fn record_law(&self, act: BundleAct, blobs: Vec<Blob>) -> Result<(), CommandError> {
-        let metadata = self.system_metadata("system:bootstrap", "", String::new());
+        let metadata = self.system_metadata("system:bootstrap", "");
         let (tenant, aggregate_id) = (tenant(), STREAM.to_owned());
-        let request = Request { tenant, aggregate_id, act, intent: None, blobs, metadata, key: None };
+        let request =
+            Request { tenant, aggregate_id, act, intent: None, on_behalf_of: None, blobs, metadata, key: None };
         let executed = self.executor.execute::<Bundles>(request).await?;
         debug_assert!(executed.events.iter().all(|e| !matches!(e.event(), BundleEvent::DecisionMade(_))));
         Ok(())

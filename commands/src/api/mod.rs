@@ -120,7 +120,9 @@ impl Commands {
         let metadata = self.metadata(caller, if D::TYPE == "run" { &aggregate_id } else { "" });
         let intent = Some(intent(caller, subject.name, D::TYPE, subject.id, &subject.attributes));
         let tenant = if D::TYPE == "bundle" { law::tenant() } else { caller.principal.tenant.clone() };
-        self.executor.execute::<D>(Request { tenant, aggregate_id, act, intent, blobs, metadata, key }).await
+        self.executor
+            .execute::<D>(Request { tenant, aggregate_id, act, intent, on_behalf_of: None, blobs, metadata, key })
+            .await
     }
 
     fn metadata(&self, caller: &Caller, correlation_id: &str) -> Metadata {
@@ -135,12 +137,12 @@ impl Commands {
     }
 
     /// Metadata of what the system itself records.
-    pub(crate) fn system_metadata(&self, actor: &str, correlation_id: &str, causation_id: String) -> Metadata {
+    pub(crate) fn system_metadata(&self, actor: &str, correlation_id: &str) -> Metadata {
         Metadata {
             actor: actor.to_owned(),
             command_id: format!("cmd_{}", self.ids.draw().simple()),
             correlation_id: correlation_id.to_owned(),
-            causation_id,
+            causation_id: String::new(),
             traceparent: String::new(),
         }
     }

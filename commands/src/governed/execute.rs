@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use xagent_domain::access::{Access, AccessEvent};
 use xagent_domain::governed::{Command, Governed, Refusal};
-use xagent_domain::{Blob, Context, DecisionMade, Intent, Metadata, Tenant, Usage};
+use xagent_domain::{Blob, Context, DecisionMade, Intent, Metadata, Principal, Tenant, Usage};
 use xagent_ledger::{Append, Clock, CommandKey, Committed, Expected, Ledger, LedgerError, Receipt};
 
 use super::{Law, UsageCounters};
@@ -24,6 +24,8 @@ pub(crate) struct Request<A> {
     pub act: A,
     /// Who means it; none where a worker records what has happened.
     pub intent: Option<Intent>,
+    /// On whose behalf a worker records it, so that the tool calls of planned runs are counted too.
+    pub on_behalf_of: Option<Principal>,
     /// Content the events refer to.
     pub blobs: Vec<Blob>,
     /// Who caused it, in what trace.
@@ -77,7 +79,7 @@ impl Executor {
         if let Some(repeated) = self.repetition(&request).await? {
             return Ok(repeated);
         }
-        let usage = self.count(request.intent.as_ref());
+        let usage = self.count(request.intent.as_ref(), request.on_behalf_of.as_ref());
         for attempt in 0..ATTEMPTS {
             match self.attempt::<D>(&request, usage).await {
                 Err(CommandError::Ledger(LedgerError::Conflict { .. })) => {
@@ -95,7 +97,7 @@ impl Executor {
 
     /// Decides whether `intent` may read, on no aggregate's state. Denials and, where `keep` says so, permissions are recorded.
     pub async fn authorise_read(&self, intent: &Intent, keep: bool, metadata: &Metadata) -> Result<(), CommandError> {
-        let context = Context { now_us: self.now_us(), usage: self.count(Some(intent)) };
+        let context = Context { now_us: self.now_us(), usage: self.count(Some(intent), None) };
         let inquiry = xagent_domain::command_inquiry(None, intent, &context)?;
         let (ruling, blob) = self.law.ask(&inquiry).await;
         let decision = Box::new(ruling.answering(&inquiry, &context).map_err(Refusal::from)?);
@@ -143,7 +145,7 @@ impl Executor {
                 expected: Expected::Exactly(sequence),
                 events,
                 blobs,
-                metadata: request.metadata.clone(),
+                metadata: caused_by::<D>(request, sequence),
                 command: request.key.clone(),
             })
             .await?;
@@ -154,10 +156,12 @@ impl Executor {
         Ok(Executed { receipt: appended.receipt, events: appended.events, state })
     }
 
-    fn count(&self, intent: Option<&Intent>) -> Usage {
-        intent.map_or_else(Usage::default, |intent| {
-            self.usage.count(&intent.principal, intent.name == "run.propose", self.now_us())
-        })
+    fn count(&self, intent: Option<&Intent>, on_behalf_of: Option<&Principal>) -> Usage {
+        match (intent, on_behalf_of) {
+            (Some(intent), _) => self.usage.count(&intent.principal, intent.name == "run.propose", self.now_us()),
+            (None, Some(principal)) => self.usage.count(principal, true, self.now_us()),
+            (None, None) => Usage::default(),
+        }
     }
 
     async fn record_access(
@@ -188,6 +192,15 @@ impl Executor {
         self.ledger.append::<Access>(append).await?;
         Ok(())
     }
+}
+
+/// What a worker records was caused by the event its run stood at.
+fn caused_by<D: Governed>(request: &Request<D::Act>, sequence: u64) -> Metadata {
+    let mut metadata = request.metadata.clone();
+    if request.intent.is_none() && sequence > 0 {
+        metadata.causation_id = format!("{}/{}/{sequence}", D::TYPE, request.aggregate_id);
+    }
+    metadata
 }
 
 fn day(now_us: i64) -> String {

@@ -1,8 +1,10 @@
 //! HTTP GET to exactly the address the decision was made on.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::redirect::Policy;
 use serde_json::{Value, json};
 use xagent_domain::run::UrlUse;
@@ -10,6 +12,16 @@ use xagent_domain::run::UrlUse;
 /// A longer body is cut.
 const LARGEST: usize = 512 * 1024;
 const TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Answers every name with the addresses that were decided on: nothing is looked up a second time.
+struct Pinned(Vec<SocketAddr>);
+
+impl Resolve for Pinned {
+    fn resolve(&self, _: Name) -> Resolving {
+        let addresses: Addrs = Box::new(self.0.clone().into_iter());
+        Box::pin(std::future::ready(Ok(addresses)))
+    }
+}
 
 pub(super) async fn http_fetch(url: Option<&UrlUse>) -> Result<Value, String> {
     let url = url.ok_or("there is no URL to fetch")?;
@@ -23,7 +35,7 @@ pub(super) async fn http_fetch(url: Option<&UrlUse>) -> Result<Value, String> {
         return Err(format!("`{}` has no address", url.host));
     }
     let client = reqwest::Client::builder()
-        .resolve_to_addrs(&url.host, &addresses)
+        .dns_resolver(Arc::new(Pinned(addresses)))
         .redirect(Policy::none())
         .no_proxy()
         .timeout(TIMEOUT)

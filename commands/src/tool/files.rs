@@ -23,13 +23,27 @@ pub(super) fn read(workspace: &Dir, path: &str) -> Result<Value, String> {
 }
 
 pub(super) fn read_text(workspace: &Dir, path: &str) -> Result<String, String> {
-    let file = workspace.open(path).map_err(|error| format!("`{path}`: {error}"))?;
+    straight(workspace, path)?;
+    let failed = |error: std::io::Error| format!("`{path}`: {error}");
+    if !workspace.metadata(path).map_err(failed)?.is_file() {
+        return Err(format!("`{path}` is not a file"));
+    }
+    let file = workspace.open(path).map_err(failed)?;
     let mut bytes = Vec::new();
-    file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(|error| format!("`{path}`: {error}"))?;
+    file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() as u64 > LARGEST {
         return Err(format!("`{path}` is larger than {LARGEST} bytes"));
     }
     String::from_utf8(bytes).map_err(|_| format!("`{path}` is not UTF-8 text"))
+}
+
+/// A link inside the workspace must not lead past what the law said about the path it was shown.
+fn straight(workspace: &Dir, path: &str) -> Result<(), String> {
+    let real = workspace.canonicalize(path).map_err(|error| format!("`{path}`: {error}"))?;
+    if path == "." || real == std::path::Path::new(path) {
+        return Ok(());
+    }
+    Err(format!("`{path}` leads elsewhere through a symbolic link"))
 }
 
 /// Beside it, then renamed over it: a reader sees the old file or the new one, never half of it.
@@ -37,6 +51,7 @@ pub(super) fn write(workspace: &Dir, path: &str, content: &str) -> Result<Value,
     let failed = |error: std::io::Error| format!("`{path}`: {error}");
     if let Some((folder, _)) = path.rsplit_once('/') {
         workspace.create_dir_all(folder).map_err(failed)?;
+        straight(workspace, folder)?;
     }
     let beside = format!("{path}.part");
     let mut file = workspace.create(&beside).map_err(failed)?;
@@ -48,6 +63,7 @@ pub(super) fn write(workspace: &Dir, path: &str, content: &str) -> Result<Value,
 
 /// Files under `path` in order of their names, and whether there are more than `limit`.
 pub(super) fn walk(workspace: &Dir, path: &str, limit: usize) -> Result<(Vec<String>, bool), String> {
+    straight(workspace, path)?;
     let mut files = Vec::new();
     let mut open = vec![(path.to_owned(), 0)];
     while let Some((folder, depth)) = open.pop() {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use xagent_domain::run::{Act, Consultation, Next, Plan, PlannerSpec, Proposal, Propose, Run};
-use xagent_domain::{CanonicalJson, Content};
+use xagent_domain::{Blob, CanonicalJson, Content, Principal};
 
 use super::{RunKey, Worker};
 use crate::governed::{Executed, Request};
@@ -81,7 +81,8 @@ impl Worker {
         let blobs = propose.iter().filter_map(|propose| Content::json(propose.arguments.clone()).1).collect();
         let planner = "scripted".to_owned();
         let consultation = Consultation { step: run.steps() + 1, planner, perceived, proposal: step.proposal };
-        Ok(self.record(key, Act::Consult(consultation, propose), blobs).await?.state)
+        let on_behalf_of = run.principal().filter(|_| propose.is_some()).cloned();
+        Ok(self.record_for(key, Act::Consult(consultation, propose), blobs, on_behalf_of).await?.state)
     }
 
     async fn proposal(&self, key: &RunKey, call: &PlannedCall) -> Result<Propose, CommandError> {
@@ -111,15 +112,21 @@ impl Worker {
     }
 
     /// Records what happened, as the worker.
-    pub(super) async fn record(
+    pub(super) async fn record(&self, key: &RunKey, act: Act, blobs: Vec<Blob>) -> Result<Executed<Run>, CommandError> {
+        self.record_for(key, act, blobs, None).await
+    }
+
+    /// As [`Worker::record`], counted for `principal`.
+    async fn record_for(
         &self,
         key: &RunKey,
         act: Act,
-        blobs: Vec<xagent_domain::Blob>,
+        blobs: Vec<Blob>,
+        on_behalf_of: Option<Principal>,
     ) -> Result<Executed<Run>, CommandError> {
-        let metadata = self.commands.system_metadata("system:worker", &key.run, String::new());
+        let metadata = self.commands.system_metadata("system:worker", &key.run);
         let (tenant, aggregate_id) = (key.tenant.clone(), key.run.clone());
-        let request = Request { tenant, aggregate_id, act, intent: None, blobs, metadata, key: None };
+        let request = Request { tenant, aggregate_id, act, intent: None, on_behalf_of, blobs, metadata, key: None };
         self.commands.executor().execute::<Run>(request).await
     }
 }

@@ -178,10 +178,11 @@ impl Sample {
     }
 
     fn text(&self, url: &str, paint: Paint) -> String {
+        let xagent = std::env::args().next().unwrap_or_else(|| "xagent".to_owned());
         format!(
-            "\n{}\n{}\n\nThe run is {}: {}\n\n{}\n{}\n\nX-Agent is up at {}\n  xagent runs            lists runs\n  \
-             xagent replay --all    proves that all of them replay identically\n  xagent token --help    mints a token for {url}/v1\n\
-             Ctrl-C stops all of it; the data stays in its folder.",
+            "\n{}\n{}\n\nThe run is {}: {}\n\n{}\n{}\n\nX-Agent is up at {}\n\n  {xagent} runs\n      lists runs\n  \
+             {xagent} replay --all\n      proves that all of them replay identically\n  {xagent} token --subject me --scope '*'\n      \
+             mints a token for {url}/v1\n\nCtrl-C stops all of it; the data stays in its folder.",
             paint.strong("What the agent did, and what the policies said"),
             tell(&self.steps, paint),
             self.status,

@@ -18,8 +18,8 @@ use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::timeout::TimeoutLayer;
 use xagent_commands::Commands;
 use xagent_projections::{Bus, RunViews};
 
@@ -29,6 +29,8 @@ use crate::trace::Trace;
 
 /// No request takes longer.
 const REQUEST: Duration = Duration::from_secs(15);
+/// Requests carried out at once; more are sent away with `Retry-After`.
+const AT_ONCE: usize = 512;
 
 /// What every route can reach.
 #[derive(Clone)]
@@ -71,7 +73,7 @@ pub fn router(doors: Doors) -> Router {
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
         .with_state(doors)
-        .layer(TimeoutLayer::with_status_code(axum::http::StatusCode::SERVICE_UNAVAILABLE, REQUEST))
+        .layer(from_fn_with_state(Arc::new(Semaphore::new(AT_ONCE)), bounded))
         .layer(CatchPanicLayer::custom(panicked))
 }
 
@@ -83,6 +85,19 @@ async fn lawful(State(doors): State<Doors>, request: Request, next: Next) -> Res
     Problem::new(ProblemType::Starting, "the policy bundle in force is not loaded yet")
         .traced(&trace(&request))
         .into_response()
+}
+
+/// Bounds requests in number and time.
+async fn bounded(State(slots): State<Arc<Semaphore>>, request: Request, next: Next) -> Response {
+    let trace = trace(&request);
+    let Ok(_slot) = slots.try_acquire() else {
+        let detail = format!("{AT_ONCE} requests are being carried out; try again");
+        return Problem::new(ProblemType::Unavailable, detail).traced(&trace).into_response();
+    };
+    tokio::time::timeout(REQUEST, next.run(request)).await.unwrap_or_else(|_| {
+        let detail = format!("the request took longer than {} s; what became of it is not known", REQUEST.as_secs());
+        Problem::new(ProblemType::Unavailable, detail).traced(&trace).into_response()
+    })
 }
 
 async fn no_route(request: Request) -> Problem {

@@ -82,8 +82,10 @@ impl Process {
 
     /// Postgres' children have process groups of their own, so each is signalled by itself.
     fn signal_group(&self, signal: Signal) {
+        // Looked up first: the children of a killed process are no longer its own.
+        let children = children_of(self.pid());
         let _gone = killpg(self.pid(), signal);
-        for child in children_of(self.pid()) {
+        for child in children {
             let _gone = kill(child, signal);
         }
     }
