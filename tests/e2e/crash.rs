@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use crate::law::enact;
 use crate::world::{Api, SlowServer, World, until};
 
-/// A run whose first step hangs in a started call, with the server that holds it up.
-async fn hanging(world: &World, alice: &Api, idempotent: bool) -> (SlowServer, String) {
+/// Lets built-in fetches reach a server on loopback, registered as idempotent or not.
+async fn fetchable(alice: &Api, idempotent: bool) -> SlowServer {
     let slow = SlowServer::start().await;
     let endpoint = format!("127.0.0.1:{}", slow.port);
     enact(alice, |body| body["data"]["config"]["network"]["allowed_endpoints"] = json!([endpoint])).await;
@@ -14,6 +14,12 @@ async fn hanging(world: &World, alice: &Api, idempotent: bool) -> (SlowServer, S
     let tool = tools["items"].as_array_mut().unwrap().iter_mut().find(|tool| tool["name"] == "http_fetch").unwrap();
     tool["idempotent"] = json!(idempotent);
     alice.post("/v1/tools", tool).await.expect(201);
+    slow
+}
+
+/// A run whose first step hangs in a started call, with the server that holds it up.
+async fn hanging(world: &World, alice: &Api, idempotent: bool) -> (SlowServer, String) {
+    let slow = fetchable(alice, idempotent).await;
     let steps = json!([
         {"id": "fetch", "tool": "http_fetch", "arguments": {"url": slow.url()}},
         {"id": "note", "tool": "write_file", "arguments": {"path": "scratch/note", "content": "{{fetch.status}}"}},
@@ -66,6 +72,46 @@ async fn a_killed_call_of_an_idempotent_tool_is_finished() {
         .collect();
     assert_eq!(attempts, [json!(1), json!(2), json!(1)]);
     assert_eq!(alice.count(&run, "ToolCallCompleted").await, 2);
+    replays(&world, &run).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_anywhere_nothing_is_run_twice_and_the_run_completes() {
+    const STEPS: usize = 60;
+    let mut world = World::new().await;
+    let slow = fetchable(&world.everything("alice"), false).await;
+    slow.open();
+    let url = |step: usize| format!("{}{step}", slow.url());
+    let steps: Vec<_> = (0..STEPS)
+        .map(|step| json!({"id": format!("s{step}"), "tool": "http_fetch", "arguments": {"url": url(step)}}))
+        .collect();
+    let run = world.everything("alice").start_plan(json!(steps), &world.workspace).await;
+    for kill in 1..=6 {
+        // Each time at another place of the loop: what is committed when this many events are is up to chance.
+        let (ledger, tenant) = (world.ledger(), "default".parse().unwrap());
+        until("the run has come further", async || {
+            let events = ledger.stream(&tenant, "run", &run, 50 * kill - 7 * (kill % 3), 1).await.unwrap();
+            (!events.is_empty()).then_some(())
+        })
+        .await;
+        world.kill_server().await;
+        world.start_server().await;
+    }
+    let alice = world.everything("alice");
+    let ended = alice.run_ended(&run).await;
+    assert_eq!(ended["status"], "completed", "{ended:#}");
+    let mut interrupted = 0;
+    for step in 0..STEPS {
+        let status = ended["state"]["results"][format!("s{step}")]["status"].as_str().unwrap().to_owned();
+        let hits = slow.hits_of(&format!("/{step}"));
+        match status.as_str() {
+            "succeeded" => assert_eq!(hits, 1, "step {step}"),
+            "interrupted" => assert!(hits <= 1, "step {step}"),
+            other => panic!("step {step} is {other}"),
+        }
+        interrupted += usize::from(status == "interrupted");
+    }
+    assert!(interrupted <= 6);
     replays(&world, &run).await;
 }
 

@@ -35,13 +35,15 @@ async fn one_changed_byte_of_a_result_names_its_decision() {
     let (run, decision) = decided_run(&world).await;
     assert!(world.xagent(&["replay", &run]).await.status.success());
     // One byte of the engine's answer: `absolute` becomes `absolutf`.
+    let outcome = "position('\"outcome\"' in payload::text)";
+    let byte = format!("{outcome} - 1 + position('absolute' in substring(payload::text from {outcome})) + 7");
     let sql = format!(
-        "UPDATE events SET payload = overlay(payload::text placing 'f' from position('absolute' in payload::text) + 7 for 1)::json \
+        "UPDATE events SET payload = overlay(payload::text placing 'f' from {byte} for 1)::json \
          WHERE event_type = 'DecisionMade' AND payload #>> '{{DecisionMade,decision}}' = '{decision}'"
     );
     tamper(&world, &sql).await;
     let found = divergence(&world, &run).await;
-    assert_eq!(found["decision"], decision, "{found:#}");
+    assert_eq!((&found["decision"], &found["kind"]), (&json!(decision), &json!("result")), "{found:#}");
     let text = world.xagent(&["replay", &run]).await;
     let text = String::from_utf8(text.stdout).unwrap();
     assert!(text.contains("diverged") && text.contains(&decision), "{text}");

@@ -2,8 +2,8 @@
 
 use xagent_domain::run::Run;
 use xagent_domain::{
-    CanonicalJson, DecisionMade, EngineIdentity, FailureClass, Inquiry, Outcome, Question, Recorded, command_inquiry,
-    tool_inquiry,
+    CanonicalJson, DecisionMade, Document, EngineIdentity, FailureClass, Inquiry, Outcome, Question, Recorded,
+    command_inquiry, tool_inquiry,
 };
 use xagent_policies::{Bundle, Embedded};
 
@@ -37,13 +37,14 @@ pub(crate) fn check_decision(
         return Err(at(Kind::Input, recorded, inquiry.input.into_string()));
     }
     if inquiry.question != made.question {
-        return Err(at(Kind::Input, format!("{:?}", made.question), format!("{:?}", inquiry.question)));
+        return Err(at(Kind::Input, json(&made.question), json(&inquiry.question)));
     }
     decide_again(walk, &inquiry, made).map_err(|(kind, recorded, replayed)| at(kind, recorded, replayed))?;
-    let document = made.evaluation.outcome.document();
-    let verdict = (made.allow, &made.deny, &made.obligations);
-    if verdict != (document.allow, &document.deny, &document.obligations) {
-        return Err(at(Kind::Verdict, format!("{verdict:?}"), format!("{document:?}")));
+    let drawn = made.evaluation.outcome.document();
+    let (deny, obligations) = (made.deny.clone(), made.obligations.clone());
+    let recorded = Document { allow: made.allow, deny, obligations };
+    if recorded != drawn {
+        return Err(at(Kind::Verdict, json(&recorded), json(&drawn)));
     }
     Ok(())
 }
@@ -111,4 +112,9 @@ fn shown(outcome: &Outcome) -> String {
             CanonicalJson::of(outcome).map_or_else(|e| e.to_string(), CanonicalJson::into_string)
         }
     }
+}
+
+/// A value as canonical JSON, for showing both sides of a divergence.
+pub(crate) fn json(value: &impl serde::Serialize) -> String {
+    CanonicalJson::of(value).map_or_else(|error| error.to_string(), CanonicalJson::into_string)
 }

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use xagent_domain::run::{Run, RunEvent};
-use xagent_domain::{CallId, CanonicalJson, Decider, DecisionId, Digest, Question, Recorded};
+use xagent_domain::{CallId, Decider, DecisionId, Digest, Question, Recorded};
 use xagent_policies::{Embedded, PolicyEngine};
 
-use crate::decisions::{check_decision, load_bundles};
+use crate::decisions::{check_decision, json, load_bundles};
 use crate::recordings::contents;
 use crate::{Divergence, Kind, Recordings, Report, StateCheck};
 
@@ -87,8 +87,7 @@ impl Walk<'_> {
     }
 
     fn compare_state(&mut self, event: &Recorded, served: &Run) -> Result<(), Box<Divergence>> {
-        let text = |run: &Run| CanonicalJson::of(run).map_or_else(|e| e.to_string(), CanonicalJson::into_string);
-        let (served, folded) = (text(served), text(&self.run));
+        let (served, folded) = (json(served), json(&self.run));
         if served != folded {
             return Err(Divergence::at(event, Kind::State, served, folded));
         }

@@ -1,7 +1,6 @@
 //! A web server on loopback that answers when it is told to, and counts.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -9,7 +8,7 @@ use tokio::sync::watch;
 
 pub struct SlowServer {
     pub port: u16,
-    hits: Arc<AtomicUsize>,
+    hits: Arc<Mutex<Vec<String>>>,
     open: watch::Sender<bool>,
 }
 
@@ -19,15 +18,18 @@ impl SlowServer {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let (open, opened) = watch::channel(false);
-        let hits = Arc::new(AtomicUsize::new(0));
+        let hits = Arc::<Mutex<Vec<String>>>::default();
         let counted = hits.clone();
         tokio::spawn(async move {
             while let Ok((mut stream, _)) = listener.accept().await {
                 let (counted, mut opened) = (counted.clone(), opened.clone());
                 tokio::spawn(async move {
                     let mut request = [0; 1024];
-                    if stream.read(&mut request).await.unwrap_or(0) > 0 {
-                        counted.fetch_add(1, Ordering::SeqCst);
+                    let length = stream.read(&mut request).await.unwrap_or(0);
+                    if length > 0 {
+                        let text = String::from_utf8_lossy(&request[..length]).into_owned();
+                        let path = text.split(' ').nth(1).unwrap_or_default().to_owned();
+                        counted.lock().unwrap().push(path);
                         opened.wait_for(|open| *open).await.map(drop).unwrap_or_default();
                         let _gone = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await;
                     }
@@ -41,8 +43,14 @@ impl SlowServer {
         format!("http://127.0.0.1:{}/", self.port)
     }
 
+    /// How many requests there were.
     pub fn hits(&self) -> usize {
-        self.hits.load(Ordering::SeqCst)
+        self.hits.lock().unwrap().len()
+    }
+
+    /// How many requests there were for this path.
+    pub fn hits_of(&self, path: &str) -> usize {
+        self.hits.lock().unwrap().iter().filter(|hit| *hit == path).count()
     }
 
     pub fn open(&self) {
