@@ -12,12 +12,13 @@ use xagent_ledger::{Lease, Ledger, LedgerError};
 
 pub use cloud_event::{CloudEvent, subject};
 
-use crate::{Bus, pause};
+use crate::Bus;
+use crate::leader::{Led, lead};
 
 /// Events published before their acknowledgements are awaited.
 const BATCH: u32 = 500;
 const ACKNOWLEDGEMENT: Duration = Duration::from_secs(5);
-/// How often the lease is looked at, and how long a follower waits before it tries to lead.
+/// How often an idle relay looks at its lease and its stream.
 const WATCH: Duration = Duration::from_secs(1);
 
 /// Publishes events. Runs in every process; one of them leads.
@@ -27,7 +28,7 @@ pub struct Relay {
 }
 
 #[derive(Debug, thiserror::Error)]
-enum RelayError {
+pub enum RelayError {
     #[error(transparent)]
     Ledger(#[from] LedgerError),
     #[error("NATS: {0}")]
@@ -48,42 +49,7 @@ impl Relay {
 
     /// Relays until `stop`.
     pub async fn run(self, stop: CancellationToken) {
-        let mut failures = 0;
-        while !stop.is_cancelled() {
-            let lead = async {
-                match self.ledger.lease("relay").await? {
-                    Some(lease) => self.lead(&lease, &mut failures).await,
-                    None => Ok(()),
-                }
-            };
-            let result = tokio::select! { () = stop.cancelled() => return, result = lead => result };
-            let wait = match result {
-                Ok(()) => WATCH,
-                Err(error) => {
-                    failures += 1;
-                    tracing::warn!(error = %error, failures, "relay.interrupted");
-                    pause(failures)
-                }
-            };
-            tokio::select! { () = stop.cancelled() => return, () = tokio::time::sleep(wait) => {} }
-        }
-    }
-
-    /// Publishes from where the stream ends, for as long as the lease is held.
-    async fn lead(&self, lease: &Lease, failures: &mut u32) -> Result<(), RelayError> {
-        let mut position = self.end_of_stream().await?;
-        let mut tail = self.ledger.tail();
-        while lease.is_held().await {
-            let events = self.ledger.range(position, BATCH).await?;
-            if events.is_empty() {
-                tail.wait_past(position, WATCH).await?;
-                self.still_there(position).await?;
-                continue;
-            }
-            position = self.publish(&events).await?;
-            *failures = 0;
-        }
-        Ok(())
+        lead(&self, &stop).await;
     }
 
     /// An idle relay notices that its stream was deleted or cut, and begins anew.
@@ -138,6 +104,32 @@ impl Relay {
             last = position;
         }
         Ok(last)
+    }
+}
+
+impl Led for Relay {
+    const KEY: &'static str = "relay";
+    type Error = RelayError;
+
+    fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// Publishes from where the stream ends, for as long as the lease is held.
+    async fn work(&self, lease: &Lease, failures: &mut u32) -> Result<(), RelayError> {
+        let mut position = self.end_of_stream().await?;
+        let mut tail = self.ledger.tail();
+        while lease.is_held().await {
+            let events = self.ledger.range(position, BATCH).await?;
+            if events.is_empty() {
+                tail.wait_past(position, WATCH).await?;
+                self.still_there(position).await?;
+                continue;
+            }
+            position = self.publish(&events).await?;
+            *failures = 0;
+        }
+        Ok(())
     }
 }
 

@@ -10,8 +10,9 @@ use xagent_ledger::{Lease, Ledger};
 
 use super::apply::{apply, catch_up};
 use super::{RunViews, ViewError};
+use crate::Bus;
+use crate::leader::{Led, lead};
 use crate::relay::CloudEvent;
-use crate::{Bus, pause};
 
 /// Events applied at once.
 const BATCH: usize = 500;
@@ -33,28 +34,40 @@ impl RunProjector {
 
     /// Projects until `stop`.
     pub async fn run(self, stop: CancellationToken) {
-        let mut failures = 0;
-        while !stop.is_cancelled() {
-            let lead = async {
-                match self.ledger.lease("view/runs").await? {
-                    Some(lease) => self.follow(&lease, &mut failures).await,
-                    None => Ok(()),
-                }
-            };
-            let result = tokio::select! { () = stop.cancelled() => return, result = lead => result };
-            let wait = match result {
-                Ok(()) => IDLE,
-                Err(error) => {
-                    failures += 1;
-                    tracing::warn!(error = %error, failures, "view.runs.interrupted");
-                    pause(failures)
-                }
-            };
-            tokio::select! { () = stop.cancelled() => return, () = tokio::time::sleep(wait) => {} }
-        }
+        lead(&self, &stop).await;
     }
 
-    async fn follow(&self, lease: &Lease, failures: &mut u32) -> Result<(), ViewError> {
+    /// Applies a batch; what the stream skipped, or the view lost, comes from the ledger.
+    async fn take(&self, position: u64, batch: &[jetstream::Message]) -> Result<u64, ViewError> {
+        let events: Vec<_> = batch.iter().filter_map(|message| CloudEvent::recorded(&message.payload)).collect();
+        let fresh: Vec<_> = events.into_iter().filter(|event| event.position > position).collect();
+        let Some(last) = fresh.last().map(|event| event.position) else { return Ok(position) };
+        let without_gap = fresh.iter().zip(position + 1..).all(|(event, expected)| event.position == expected);
+        let reached = if without_gap { apply(&self.views, &self.ledger, position, &fresh).await? } else { position };
+        if reached < last { catch_up(&self.views, &self.ledger, last).await } else { Ok(reached) }
+    }
+
+    /// An idle consumer makes sure that it still leads and that nobody emptied Redis.
+    async fn idle(&self, lease: &Lease, position: u64) -> Result<u64, ViewError> {
+        if !lease.is_held().await {
+            return Err(ViewError::Nats("the lease was lost".to_owned()));
+        }
+        if self.views.position().await? == position {
+            return Ok(position);
+        }
+        catch_up(&self.views, &self.ledger, position).await
+    }
+}
+
+impl Led for RunProjector {
+    const KEY: &'static str = "view/runs";
+    type Error = ViewError;
+
+    fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    async fn work(&self, lease: &Lease, failures: &mut u32) -> Result<(), ViewError> {
         let mut position = catch_up(&self.views, &self.ledger, self.ledger.head().await?.position).await?;
         let stream = self.bus.stream().await.map_err(nats)?;
         let durable = "view-runs";
@@ -90,27 +103,6 @@ impl RunProjector {
             }
             *failures = 0;
         }
-    }
-
-    /// Applies a batch; what the stream skipped, or the view lost, comes from the ledger.
-    async fn take(&self, position: u64, batch: &[jetstream::Message]) -> Result<u64, ViewError> {
-        let events: Vec<_> = batch.iter().filter_map(|message| CloudEvent::recorded(&message.payload)).collect();
-        let fresh: Vec<_> = events.into_iter().filter(|event| event.position > position).collect();
-        let Some(last) = fresh.last().map(|event| event.position) else { return Ok(position) };
-        let without_gap = fresh.iter().zip(position + 1..).all(|(event, expected)| event.position == expected);
-        let reached = if without_gap { apply(&self.views, &self.ledger, position, &fresh).await? } else { position };
-        if reached < last { catch_up(&self.views, &self.ledger, last).await } else { Ok(reached) }
-    }
-
-    /// An idle consumer makes sure that it still leads and that nobody emptied Redis.
-    async fn idle(&self, lease: &Lease, position: u64) -> Result<u64, ViewError> {
-        if !lease.is_held().await {
-            return Err(ViewError::Nats("the lease was lost".to_owned()));
-        }
-        if self.views.position().await? == position {
-            return Ok(position);
-        }
-        catch_up(&self.views, &self.ledger, position).await
     }
 }
 

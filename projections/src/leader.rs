@@ -1,0 +1,54 @@
+//! One process at a time does the work: it holds the lease, starts anew after a failure, and stops when asked.
+
+use std::fmt::Display;
+use std::time::Duration;
+
+use rand::Rng;
+use tokio_util::sync::CancellationToken;
+use xagent_ledger::{Lease, Ledger, LedgerError};
+
+/// How long a follower waits before it tries to lead.
+const FOLLOW: Duration = Duration::from_secs(1);
+
+/// Work that one process at a time does.
+pub(crate) trait Led: Sync {
+    /// What the lease is called.
+    const KEY: &'static str;
+    /// Why the work broke off.
+    type Error: Display + From<LedgerError> + Send;
+
+    /// The ledger whose lease it is.
+    fn ledger(&self) -> &Ledger;
+
+    /// Works for as long as the lease is held; sets the failures back to 0 whenever it gets on.
+    fn work(&self, lease: &Lease, failures: &mut u32) -> impl Future<Output = Result<(), Self::Error>> + Send;
+}
+
+/// Leads or follows until `stop`.
+pub(crate) async fn lead<L: Led>(led: &L, stop: &CancellationToken) {
+    let mut failures = 0;
+    while !stop.is_cancelled() {
+        let leading = async {
+            match led.ledger().lease(L::KEY).await? {
+                Some(lease) => led.work(&lease, &mut failures).await,
+                None => Ok(()),
+            }
+        };
+        let result = tokio::select! { () = stop.cancelled() => return, result = leading => result };
+        let wait = match result {
+            Ok(()) => FOLLOW,
+            Err(error) => {
+                failures += 1;
+                tracing::warn!(error = %error, failures, key = L::KEY, "leader.interrupted");
+                pause(failures)
+            }
+        };
+        tokio::select! { () = stop.cancelled() => return, () = tokio::time::sleep(wait) => {} }
+    }
+}
+
+/// Grows with the failures in a row up to two seconds, with jitter.
+fn pause(failures: u32) -> Duration {
+    let bound = (50_u64 << failures.min(6)).min(2000);
+    Duration::from_millis(rand::rng().random_range(bound / 2..=bound))
+}
