@@ -8,6 +8,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection, Executor, PgConnection};
 
 use crate::lease::Leases;
+use crate::prove::plant;
 use crate::{Inner, Ledger, LedgerError, tail};
 
 /// Where the time comes from: microseconds since 1970-01-01T00:00:00Z.
@@ -78,7 +79,9 @@ pub async fn migrate(url: &str) -> Result<(), LedgerError> {
         sqlx::migrate!("../migrations")
             .run(&mut owner)
             .await
-            .map_err(|error| LedgerError::Failed { operation: OPERATION, detail: error.to_string() })
+            .map_err(|error| LedgerError::Failed { operation: OPERATION, detail: error.to_string() })?;
+        plant(&mut owner).await.map_err(|error| LedgerError::database(OPERATION, &error))?;
+        owner.close().await.map_err(|error| LedgerError::database(OPERATION, &error))
     };
     tokio::time::timeout(Duration::from_secs(60), work)
         .await

@@ -1,18 +1,20 @@
 //! The event store: appends and reads events. The only writer of the `events` table.
 //!
-//! Commands, projections and the doors call it. It makes every [`Committed`] and every [`Receipt`];
-//! it decides nothing and knows no policy.
+//! Commands, projections and the doors call it. It makes every [`Committed`] and every [`Receipt`], proves what it
+//! holds, and verifies itself. It decides nothing and knows no policy.
 
 mod append;
 mod committed;
 mod connect;
 mod error;
 mod lease;
+mod prove;
 mod read;
 mod receipt;
 mod seal;
 mod store;
 mod tail;
+mod verify;
 
 use std::sync::Arc;
 
@@ -21,10 +23,12 @@ pub use committed::Committed;
 pub use connect::{Clock, LedgerOptions, migrate};
 pub use error::LedgerError;
 pub use lease::Lease;
+pub use prove::{ConsistencyProof, InclusionProof};
 pub use read::{Head, Loaded, Wake};
 pub use receipt::{CommandKey, Receipt};
 pub use store::{CqrsStore, Fact, Folded, FoldedContext};
 pub use tail::Tail;
+pub use verify::{Fault, Verification};
 
 /// The ledger of one database. Cheap to clone; all clones share connections.
 #[derive(Clone)]

@@ -27,4 +27,6 @@ pub struct Receipt {
     pub leaf_hashes: Vec<Digest>,
     /// Leaves in the tree once these events were in it.
     pub tree_size: u64,
+    /// Root of that tree (RFC 6962 section 2.1).
+    pub root: Digest,
 }

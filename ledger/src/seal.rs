@@ -2,6 +2,8 @@
 
 use xagent_domain::{CanonicalJson, Digest, Event, Metadata, Recorded, Tenant};
 
+use xagent_tree::{Frontier, Subtree};
+
 use crate::LedgerError;
 
 /// Where the next event goes.
@@ -16,14 +18,38 @@ pub(crate) struct Place<'a> {
     pub recorded_at_us: i64,
 }
 
+/// Sealed events, and the tree with them in it.
+pub(crate) struct Sealed {
+    pub events: Vec<Recorded>,
+    pub frontier: Frontier,
+    /// Inner nodes that were completed and are to be stored.
+    pub nodes: Vec<(Subtree, Digest)>,
+}
+
 pub(crate) fn seal<E: Event>(
     events: &[E],
     metadata: &Metadata,
     place: &Place<'_>,
-) -> Result<Vec<Recorded>, LedgerError> {
+    mut frontier: Frontier,
+) -> Result<Sealed, LedgerError> {
     let metadata = CanonicalJson::of(metadata).map_err(|e| unsealable(&e))?.into_string();
     let numbered = events.iter().zip(1_u64..);
-    numbered.map(|(event, ordinal)| seal_one(event, &metadata, place, ordinal)).collect()
+    let sealed = numbered.map(|(event, ordinal)| seal_one(event, &metadata, place, ordinal));
+    let events = sealed.collect::<Result<Vec<_>, _>>()?;
+    let mut nodes = Vec::new();
+    for event in &events {
+        grow(&mut frontier, event.leaf_hash, &mut nodes);
+    }
+    Ok(Sealed { events, frontier, nodes })
+}
+
+/// Adds a leaf, and keeps the completed nodes that are stored: those of every eighth level.
+pub(crate) fn grow(frontier: &mut Frontier, leaf: Digest, nodes: &mut Vec<(Subtree, Digest)>) {
+    frontier.push(leaf, |subtree, root| {
+        if subtree.level > 0 && subtree.level % 8 == 0 {
+            nodes.push((subtree, root));
+        }
+    });
 }
 
 fn seal_one<E: Event>(event: &E, metadata: &str, place: &Place<'_>, ordinal: u64) -> Result<Recorded, LedgerError> {

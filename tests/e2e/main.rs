@@ -12,4 +12,5 @@ mod ledger;
 mod outages;
 mod record;
 mod review;
+mod tamper;
 mod world;

@@ -13,6 +13,7 @@ mod story;
 mod terminal;
 mod token;
 mod up;
+mod verify;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -56,6 +57,8 @@ enum Command {
     Runs(runs::Runs),
     /// Decide a run again from its recordings and compare, byte for byte
     Replay(replay::Replay),
+    /// Check the whole ledger: nothing missing, changed, moved, cut off or rewritten
+    Verify(verify::Verify),
     /// Check, publish and activate policy bundles
     Policy(policy::Policy),
     /// Mint a development token
@@ -88,6 +91,7 @@ pub fn main() -> ExitCode {
             Command::Run(run) => run.run(&context).await,
             Command::Runs(runs) => runs.run(&context).await,
             Command::Replay(replay) => replay.run(&context).await,
+            Command::Verify(verify) => verify.run(&context).await,
             Command::Policy(policy) => policy.run(&context).await,
             Command::Token(token) => token.run(&context),
             Command::Migrate(migrate) => migrate.run(&context).await,

@@ -6,6 +6,7 @@ mod calls;
 mod errors;
 mod extract;
 mod health;
+mod ledger;
 mod list;
 mod runs;
 mod tools;
@@ -62,6 +63,9 @@ pub fn router(doors: Doors) -> Router {
         .route("/v1/approvals/{approval}/grant", post(approvals::grant))
         .route("/v1/approvals/{approval}/refuse", post(approvals::refuse))
         .route("/v1/tools", post(tools::register).get(tools::list))
+        .route("/v1/ledger/root", get(ledger::root))
+        .route("/v1/ledger/proof", get(ledger::inclusion))
+        .route("/v1/ledger/consistency", get(ledger::consistency))
         .route("/v1/bundles", post(bundles::publish))
         .route("/v1/bundles/{digest}/activate", post(bundles::activate))
         .layer(from_fn_with_state(doors.clone(), lawful));

@@ -45,12 +45,21 @@ pub enum StackError {
     #[error("{0} is not a private server of this instance")]
     NotPrivate(&'static str),
     /// Another process holds the folder.
-    #[error("another xagent runs in {0}: stop it, or choose another folder with --home")]
-    Locked(PathBuf),
+    #[error("another xagent runs in {folder} (pid {}): stop it, or choose another folder with --home", number(*.pid))]
+    Locked {
+        /// The folder.
+        folder: PathBuf,
+        /// The process, where it has said so.
+        pid: Option<u32>,
+    },
 }
 
 impl StackError {
     pub(crate) fn file(path: &Path, error: &std::io::Error) -> Self {
         Self::File { path: path.to_owned(), detail: error.to_string() }
     }
+}
+
+fn number(pid: Option<u32>) -> String {
+    pid.map_or_else(|| "unknown".to_owned(), |pid| pid.to_string())
 }

@@ -3,6 +3,7 @@
 //! They live in one folder, end with the process that started them even when it is killed, and can be stopped,
 //! killed, paused and started again, so that faults can be tried for real. Blocking: call it off asynchronous threads.
 
+mod cluster;
 mod error;
 mod lock;
 mod nats;
@@ -13,6 +14,7 @@ mod ready;
 mod redis;
 mod spawner;
 mod stack;
+mod table;
 mod tools;
 
 pub use error::StackError;

@@ -1,6 +1,7 @@
 //! One instance per folder.
 
 use std::fs::{File, TryLockError};
+use std::io::{Read, Write};
 use std::path::Path;
 
 use crate::StackError;
@@ -15,12 +16,22 @@ impl InstanceLock {
     /// Takes the folder, which exists.
     pub fn acquire(folder: &Path) -> Result<Self, StackError> {
         let path = folder.join("lock");
-        let file = File::options().create(true).truncate(false).write(true).open(&path);
-        let file = file.map_err(|error| StackError::file(&path, &error))?;
+        let failed = |error: std::io::Error| StackError::file(&path, &error);
+        let mut file =
+            File::options().create(true).truncate(false).read(true).write(true).open(&path).map_err(failed)?;
         match file.try_lock() {
-            Ok(()) => Ok(Self { _file: file }),
-            Err(TryLockError::WouldBlock) => Err(StackError::Locked(folder.to_owned())),
-            Err(TryLockError::Error(error)) => Err(StackError::file(&path, &error)),
+            Ok(()) => {
+                file.set_len(0).and_then(|()| write!(file, "{}", std::process::id())).map_err(failed)?;
+                Ok(Self { _file: file })
+            }
+            Err(TryLockError::WouldBlock) => {
+                let mut pid = String::new();
+                let read = file.read_to_string(&mut pid);
+                // Its holder may be about to write it.
+                let pid = read.ok().and_then(|_| pid.trim().parse().ok());
+                Err(StackError::Locked { folder: folder.to_owned(), pid })
+            }
+            Err(TryLockError::Error(error)) => Err(failed(error)),
         }
     }
 }

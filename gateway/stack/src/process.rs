@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -10,9 +10,11 @@ use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 
 use crate::ready::until;
-use crate::{StackError, spawner};
+use crate::{StackError, spawner, table, tools};
 
 const POLITE: Duration = Duration::from_secs(10);
+/// How long the system may take to carry out a signal that cannot be refused.
+const CARRIED_OUT: Duration = Duration::from_secs(5);
 
 /// A running server.
 pub(crate) struct Process {
@@ -34,11 +36,12 @@ pub(crate) struct Start<'a> {
 impl Process {
     pub(crate) fn start(start: &Start<'_>) -> Result<Self, StackError> {
         let failed = |error: std::io::Error| StackError::file(start.program, &error);
-        let log = File::options().create(true).append(true).open(start.log).map_err(failed)?;
-        let mut command = bound_to_us(start);
+        let log = File::options().create(true).append(true).open(start.log);
+        let log = log.map_err(|error| StackError::file(start.log, &error))?;
+        let mut command = bound_to_us(start.program, start.user, start.ask);
         command.args(&start.arguments).stdin(Stdio::null()).stdout(log.try_clone().map_err(failed)?).stderr(log);
         // Ctrl-C in the terminal is for us; we end the servers in order.
-        command.process_group(0).current_dir("/").env("LC_ALL", "C.UTF-8");
+        command.process_group(0);
         Ok(Self { child: spawner::spawn(command).map_err(failed)?, ask: start.ask })
     }
 
@@ -49,7 +52,11 @@ impl Process {
 
     /// Asks it to end, then ends it.
     pub(crate) fn stop(&mut self) {
-        self.signal(self.ask);
+        self.resume();
+        if self.ended().is_none() {
+            // It may have ended just now; until it is reaped its number is its own.
+            let _gone = kill(self.pid(), self.ask);
+        }
         if until(POLITE, || self.ended()).is_none() {
             self.kill();
         }
@@ -57,116 +64,95 @@ impl Process {
 
     /// Ends it and its children at once.
     pub(crate) fn kill(&mut self) {
-        self.signal_group(Signal::SIGKILL);
+        if self.ended().is_some() {
+            return;
+        }
+        // Looked up first: the children of a killed process are no longer its own.
+        let family = table::family(self.pid());
+        self.signal(Signal::SIGKILL, &family);
         // Reaps it; a process that was killed ends.
         let _status = self.child.wait();
+        // A child that still ends holds on to the memory its successor needs.
+        until(CARRIED_OUT, || table::alive(&family).is_empty().then_some(()));
     }
 
     /// Stops its clock, and that of its children.
-    pub(crate) fn pause(&self) {
-        self.signal_group(Signal::SIGSTOP);
+    pub(crate) fn pause(&mut self) {
+        if self.ended().is_some() {
+            return;
+        }
+        // It first, so that it has no further children.
+        self.signal(Signal::SIGSTOP, &[]);
+        until(CARRIED_OUT, || table::still(&[self.pid()]).then_some(()));
+        let family = table::family(self.pid());
+        self.signal(Signal::SIGSTOP, &family);
+        until(CARRIED_OUT, || table::still(&family).then_some(()));
     }
 
-    pub(crate) fn resume(&self) {
-        self.signal_group(Signal::SIGCONT);
+    /// Lets it and its children go on.
+    pub(crate) fn resume(&mut self) {
+        if self.ended().is_none() {
+            self.signal(Signal::SIGCONT, &table::family(self.pid()));
+        }
     }
 
     fn pid(&self) -> Pid {
         Pid::from_raw(i32::try_from(self.child.id()).unwrap_or(i32::MAX))
     }
 
-    fn signal(&self, signal: Signal) {
-        // It may have ended just now.
-        let _gone = kill(self.pid(), signal);
-    }
-
     /// Postgres' children have process groups of their own, so each is signalled by itself.
-    fn signal_group(&self, signal: Signal) {
-        // Looked up first: the children of a killed process are no longer its own.
-        let children = children_of(self.pid());
+    fn signal(&self, signal: Signal, family: &[Pid]) {
         let _gone = killpg(self.pid(), signal);
-        for child in children {
-            let _gone = kill(child, signal);
-        }
+        signal_all(family, signal);
     }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
         if self.ended().is_none() {
-            self.resume();
             self.stop();
         }
     }
 }
 
-/// On Linux through setpriv(1), which makes the server end when we do and, under root, changes its user first.
-fn bound_to_us(start: &Start<'_>) -> Command {
-    let setpriv = crate::tools::find("setpriv", &["/usr/bin".into()], "util-linux");
-    let Ok(setpriv) = setpriv.map_err(drop) else { return Command::new(start.program) };
-    let mut command = Command::new(&setpriv);
-    if let Some(user) = start.user {
-        command.args([
-            format!("--reuid={user}"),
-            format!("--regid={user}"),
-            "--init-groups".to_owned(),
-            "--".to_owned(),
-        ]);
-        command.arg(&setpriv);
-    }
-    let signal = if start.ask == Signal::SIGINT { "INT" } else { "TERM" };
-    command.args(["--pdeathsig", signal, "--"]).arg(start.program);
+/// A command on Linux through setpriv(1), which makes it end when we do and, under root, changes its user first.
+pub(crate) fn bound_to_us(program: &Path, user: Option<&str>, ask: Signal) -> Command {
+    let mut command = match tools::find("setpriv", &["/usr/bin".into()], "util-linux") {
+        Err(_) => Command::new(program),
+        Ok(setpriv) => {
+            let mut command = Command::new(&setpriv);
+            if let Some(user) = user {
+                command.args([&format!("--reuid={user}"), &format!("--regid={user}"), "--init-groups", "--"]);
+                // A change of user clears the signal (prctl(2)), so that it is set by a second one.
+                command.arg(&setpriv);
+            }
+            let signal = if ask == Signal::SIGINT { "INT" } else { "TERM" };
+            command.args(["--pdeathsig", signal, "--"]).arg(program);
+            command
+        }
+    };
+    tools::plain(&mut command);
     command
 }
 
-fn children_of(parent: Pid) -> Vec<Pid> {
-    let parent = parent.to_string();
-    let is_child = |pid: &Pid| stat_field(*pid, 1).as_deref() == Some(parent.as_str());
-    processes().into_iter().filter(is_child).collect()
-}
-
-/// A field of `/proc/PID/stat` after the name (proc(5)): 0 is the state, 1 the parent.
-fn stat_field(pid: Pid, index: usize) -> Option<String> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let (_, after_name) = stat.rsplit_once(") ")?;
-    after_name.split(' ').nth(index).map(str::to_owned)
-}
-
-fn processes() -> Vec<Pid> {
-    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-    let number = |entry: std::fs::DirEntry| entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok());
-    entries.filter_map(number).map(Pid::from_raw).collect()
-}
-
-/// Ends what a crashed instance left running: every process whose command line names the folder.
-pub(crate) fn end_leftovers(folder: &Path) {
-    let name = PathBuf::from(folder).display().to_string();
-    let leftovers = || {
-        let ours = |pid: &Pid| {
-            *pid != Pid::this()
-                && command_line(*pid).is_some_and(|(program, line)| is_server(&program) && line.contains(&name))
-        };
-        processes().into_iter().filter(ours).collect::<Vec<_>>()
-    };
-    for pid in leftovers() {
-        let _gone = kill(pid, Signal::SIGCONT);
-        let _gone = kill(pid, Signal::SIGTERM);
+/// Ends what a crashed instance left running: the servers whose command line names one of these paths.
+pub(crate) fn end_leftovers(paths: &[&Path], ask: Signal) {
+    let servers: Vec<Pid> = paths.iter().flat_map(|path| table::servers_of(path)).collect();
+    if servers.is_empty() {
+        return;
     }
-    if until(Duration::from_secs(3), || leftovers().is_empty().then_some(())).is_none() {
-        for pid in leftovers() {
-            let _gone = kill(pid, Signal::SIGKILL);
-        }
-        until(Duration::from_secs(3), || leftovers().is_empty().then_some(()));
+    let family: Vec<Pid> = servers.iter().flat_map(|pid| table::family(*pid)).collect();
+    signal_all(&family, Signal::SIGCONT);
+    signal_all(&servers, ask);
+    if until(POLITE, || table::alive(&family).is_empty().then_some(())).is_none() {
+        signal_all(&table::alive(&family), Signal::SIGKILL);
+        until(CARRIED_OUT, || table::alive(&family).is_empty().then_some(()));
     }
 }
 
-fn is_server(program: &str) -> bool {
-    ["postgres", "nats-server", "redis-server"].iter().any(|server| program.ends_with(server))
-}
-
-fn command_line(pid: Pid) -> Option<(String, String)> {
-    let line = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
-    let mut parts = line.split(|byte| *byte == 0).map(|part| String::from_utf8_lossy(part).into_owned());
-    let program = parts.next()?;
-    Some((program, parts.collect::<Vec<_>>().join(" ")))
+fn signal_all(pids: &[Pid], signal: Signal) {
+    for pid in pids {
+        // It may have ended just now.
+        let _gone = kill(*pid, signal);
+    }
 }

@@ -10,6 +10,8 @@ use crate::process::Process;
 
 /// How long a server may take to get ready.
 const READINESS: Duration = Duration::from_secs(30);
+/// More than any answer that is waited for.
+const ANSWER: usize = 16 * 1024;
 
 /// Looks again and again until `condition` gives something, for at most `patience`.
 pub(crate) fn until<T>(patience: Duration, mut condition: impl FnMut() -> Option<T>) -> Option<T> {
@@ -45,17 +47,25 @@ pub(crate) fn ready(
     found.unwrap_or_else(|| Err(format!("no answer in {} s", READINESS.as_secs()))).map_err(not_ready)
 }
 
-/// Sends `greeting` to a loopback port and tells whether the answer begins with one of `expected`.
+/// Sends `greeting` to a loopback port and tells whether the answer comes to hold one of `expected`.
 pub(crate) fn answers(port: u16, greeting: &[u8], expected: &[&[u8]]) -> bool {
     let patience = Duration::from_millis(500);
-    let ask = || -> std::io::Result<Vec<u8>> {
+    let ask = || -> std::io::Result<bool> {
         let mut stream = TcpStream::connect_timeout(&SocketAddr::from(([127, 0, 0, 1], port)), patience)?;
         stream.set_read_timeout(Some(patience))?;
         stream.write_all(greeting)?;
-        let mut answer = vec![0; 64];
-        let length = stream.read(&mut answer)?;
-        answer.truncate(length);
-        Ok(answer)
+        let (mut answer, mut part) = (Vec::new(), [0; 1024]);
+        while answer.len() < ANSWER {
+            let length = stream.read(&mut part)?;
+            if length == 0 {
+                break;
+            }
+            answer.extend_from_slice(&part[..length]);
+            if expected.iter().any(|word| answer.windows(word.len()).any(|window| window == *word)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     };
-    ask().is_ok_and(|answer| expected.iter().any(|start| answer.starts_with(start)))
+    ask().unwrap_or(false)
 }

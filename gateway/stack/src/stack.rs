@@ -1,13 +1,19 @@
 //! The three servers as one thing.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::ScopedJoinHandle;
+use std::time::Duration;
 
-use crate::StackError;
 use crate::nats::Nats;
 use crate::postgres::Postgres;
 use crate::process::Process;
+use crate::ready::until;
 use crate::redis::Redis;
+use crate::{StackError, ports};
+
+const ATTEMPTS: usize = 3;
+const PORT: Duration = Duration::from_secs(5);
 
 /// How one server is provided.
 #[derive(Clone, Debug)]
@@ -16,6 +22,8 @@ pub enum Need {
     Private,
     /// It runs already, at this URL.
     Existing(String),
+    /// It is not used; its URL is empty.
+    None,
 }
 
 /// What to start, and where.
@@ -53,30 +61,69 @@ pub struct Stack {
     postgres: Slot<Postgres>,
 }
 
+/// What the three kinds of server have in common.
+pub(crate) trait Private: Sized {
+    const NAME: &'static str;
+
+    /// Ends its leftovers, finds its program and lays out its files and its port.
+    fn prepare(folder: &Path) -> Result<Self, StackError>;
+    fn url(&self) -> String;
+    fn port(&self) -> u16;
+    /// Starts it and waits until it answers.
+    fn start(&self) -> Result<Process, StackError>;
+}
+
 /// A private server and its process, where it has one.
 struct Slot<S> {
-    name: &'static str,
     server: Option<S>,
-    start: fn(&S) -> Result<Process, StackError>,
     process: Mutex<Option<Process>>,
 }
 
-impl<S> Slot<S> {
+impl<S: Private> Slot<S> {
+    /// The server, started where it is private, and its URL.
+    fn fill(need: &Need, folder: &Path) -> Result<(Self, String), StackError> {
+        let url = match need {
+            Need::Private => return Self::fill_privately(folder),
+            Need::Existing(url) => url.clone(),
+            Need::None => String::new(),
+        };
+        Ok((Self { server: None, process: Mutex::default() }, url))
+    }
+
+    fn fill_privately(folder: &Path) -> Result<(Self, String), StackError> {
+        let mut attempts = 0;
+        loop {
+            let server = S::prepare(folder)?;
+            attempts += 1;
+            match server.start() {
+                Ok(process) => {
+                    let url = server.url();
+                    return Ok((Self { server: Some(server), process: Mutex::new(Some(process)) }, url));
+                }
+                // Somebody took the port after we had found it free.
+                Err(StackError::NotReady { .. }) if attempts < ATTEMPTS && !ports::is_free(server.port()) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
     fn process(&self) -> MutexGuard<'_, Option<Process>> {
         self.process.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn begin(&self) -> Result<(), StackError> {
-        let server = self.server.as_ref().ok_or(StackError::NotPrivate(self.name))?;
+        let server = self.server.as_ref().ok_or(StackError::NotPrivate(S::NAME))?;
         let mut process = self.process();
         if process.as_mut().is_none_or(|process| process.ended().is_some()) {
-            *process = Some((self.start)(server)?);
+            // Clients that try to reconnect may hold the port for a moment, as the near end of their own connections.
+            until(PORT, || ports::is_free(server.port()).then_some(()));
+            *process = Some(server.start()?);
         }
         Ok(())
     }
 
     fn with(&self, act: fn(&mut Process)) -> Result<(), StackError> {
-        self.server.as_ref().ok_or(StackError::NotPrivate(self.name))?;
+        self.server.as_ref().ok_or(StackError::NotPrivate(S::NAME))?;
         if let Some(process) = self.process().as_mut() {
             act(process);
         }
@@ -89,31 +136,17 @@ impl<S> Slot<S> {
 }
 
 impl Stack {
-    /// Starts what is private, and waits until it answers.
+    /// Starts what is private, all at once, and waits until it answers.
     pub fn start(options: StackOptions) -> Result<Self, StackError> {
         let folder = options.folder.canonicalize().map_err(|error| StackError::file(&options.folder, &error))?;
-        let postgres = private(&options.postgres).then(|| Postgres::prepare(&folder)).transpose()?;
-        let nats = private(&options.nats).then(|| Nats::prepare(&folder)).transpose()?;
-        let redis = private(&options.redis).then(|| Redis::prepare(&folder)).transpose()?;
-        let url = |need: &Need, own: Option<String>| match need {
-            Need::Existing(url) => url.clone(),
-            Need::Private => own.unwrap_or_default(),
-        };
-        let stack = Self {
-            postgres_url: url(&options.postgres, postgres.as_ref().map(Postgres::url)),
-            nats_url: url(&options.nats, nats.as_ref().map(Nats::url)),
-            redis_url: url(&options.redis, redis.as_ref().map(Redis::url)),
-            redis: Slot { name: "Redis", server: redis, start: Redis::start, process: Mutex::default() },
-            nats: Slot { name: "NATS", server: nats, start: Nats::start, process: Mutex::default() },
-            postgres: Slot { name: "Postgres", server: postgres, start: Postgres::start, process: Mutex::default() },
-        };
-        for server in [Server::Postgres, Server::Nats, Server::Redis] {
-            match stack.start_again(server) {
-                Ok(()) | Err(StackError::NotPrivate(_)) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(stack)
+        let (postgres, nats, redis) = std::thread::scope(|scope| {
+            let postgres = scope.spawn(|| Slot::fill(&options.postgres, &folder));
+            let nats = scope.spawn(|| Slot::fill(&options.nats, &folder));
+            let redis = Slot::fill(&options.redis, &folder);
+            (joined(postgres), joined(nats), redis)
+        });
+        let ((postgres, postgres_url), (nats, nats_url), (redis, redis_url)) = (postgres?, nats?, redis?);
+        Ok(Self { postgres_url, nats_url, redis_url, redis, nats, postgres })
     }
 
     /// Where Postgres is: for a private one, as its superuser.
@@ -152,12 +185,12 @@ impl Stack {
 
     /// Stops a server's clock: it keeps its connections and answers nothing.
     pub fn pause(&self, server: Server) -> Result<(), StackError> {
-        self.act(server, |process| process.pause())
+        self.act(server, Process::pause)
     }
 
     /// Lets a paused server go on.
     pub fn resume(&self, server: Server) -> Result<(), StackError> {
-        self.act(server, |process| process.resume())
+        self.act(server, Process::resume)
     }
 
     /// Stops every private server.
@@ -187,6 +220,6 @@ impl Drop for Stack {
     }
 }
 
-fn private(need: &Need) -> bool {
-    matches!(need, Need::Private)
+fn joined<T>(thread: ScopedJoinHandle<'_, T>) -> T {
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }

@@ -1,5 +1,5 @@
 -- Where the next event goes, and whether the command has been here before.
-SELECT head.last_position,
+SELECT head.last_position, head.frontier,
        (extract(epoch FROM head.last_recorded_at) * 1000000)::bigint AS last_recorded_at_us,
        coalesce((SELECT max(sequence) FROM events WHERE aggregate_type = $1 AND aggregate_id = $2), 0) AS sequence,
        command.body_digest, command.aggregate_id, command.sequence AS command_sequence,

@@ -2,8 +2,9 @@
 
 use sqlx::{Postgres, Row, Transaction};
 use xagent_domain::{Blob, Decider, Metadata, Recorded, Tenant};
+use xagent_tree::Frontier;
 
-use crate::seal::{Place, seal};
+use crate::seal::{Place, Sealed, seal};
 use crate::{CommandKey, Committed, Ledger, LedgerError, Receipt};
 
 /// The sequence a stream must be at for an append to go through.
@@ -48,6 +49,7 @@ pub struct Appended<E> {
 /// What must be known under the lock before events can be placed.
 struct Ground {
     position: u64,
+    frontier: Frontier,
     recorded_at_us: i64,
     sequence: u64,
     repetition: Option<(Vec<u8>, Receipt)>,
@@ -62,7 +64,9 @@ impl Ledger {
             let mut transaction = self.0.pool.begin().await.map_err(failed)?;
             sqlx::query(include_str!("lock.sql")).execute(&mut *transaction).await.map_err(failed)?;
             let ground = ground::<D>(&mut transaction, &append).await?;
-            if let Some((body, receipt)) = ground.repetition {
+            if let Some((body, mut receipt)) = ground.repetition {
+                transaction.rollback().await.map_err(failed)?;
+                receipt.root = self.root_at(receipt.tree_size).await?;
                 return repeated(&append, &body, receipt);
             }
             if let Expected::Exactly(expected) = append.expected
@@ -79,12 +83,12 @@ impl Ledger {
                 sequence: ground.sequence,
                 recorded_at_us: self.0.clock.now_us().max(ground.recorded_at_us),
             };
-            let sealed = seal(&append.events, &append.metadata, &place)?;
+            let sealed = seal(&append.events, &append.metadata, &place, ground.frontier)?;
             let receipt = receipt(&append.aggregate_id, &place, &sealed);
             write(&mut transaction, &append, &sealed, &receipt).await.map_err(failed)?;
             transaction.commit().await.map_err(failed)?;
             self.0.committed.send_if_modified(|last| raise(last, receipt.last_position));
-            let events = append.events.into_iter().zip(&sealed);
+            let events = append.events.into_iter().zip(&sealed.events);
             let events = events.map(|(event, at)| Committed::new(event, at.position, at.sequence)).collect();
             Ok(Appended { receipt, events, repeated: false })
         };
@@ -108,8 +112,11 @@ async fn ground<D: Decider>(
     let read = |row: sqlx::postgres::PgRow| -> Result<Ground, sqlx::Error> {
         let body: Option<Vec<u8>> = row.try_get("body_digest")?;
         let repetition = body.map(|body| Ok::<_, sqlx::Error>((body, crate::read::receipt_of(&row)?))).transpose()?;
+        let position = crate::read::unsigned(&row, "last_position")?;
+        let frontier: Vec<u8> = row.try_get("frontier")?;
         Ok(Ground {
-            position: crate::read::unsigned(&row, "last_position")?,
+            position,
+            frontier: Frontier::from_bytes(position, &frontier).map_err(|e| crate::read::undecodable("frontier", e))?,
             recorded_at_us: row.try_get("last_recorded_at_us")?,
             sequence: crate::read::unsigned(&row, "sequence")?,
             repetition,
@@ -126,15 +133,17 @@ fn repeated<E>(append: &Append<E>, body: &[u8], receipt: Receipt) -> Result<Appe
     }
 }
 
-fn receipt(aggregate_id: &str, place: &Place<'_>, sealed: &[Recorded]) -> Receipt {
-    let last_position = place.position + sealed.len() as u64;
+fn receipt(aggregate_id: &str, place: &Place<'_>, sealed: &Sealed) -> Receipt {
+    let count = sealed.events.len() as u64;
+    let last_position = place.position + count;
     Receipt {
         first_position: place.position + 1,
         last_position,
         aggregate_id: aggregate_id.to_owned(),
-        sequence: place.sequence + sealed.len() as u64,
-        leaf_hashes: sealed.iter().map(|event| event.leaf_hash).collect(),
+        sequence: place.sequence + count,
+        leaf_hashes: sealed.events.iter().map(|event| event.leaf_hash).collect(),
         tree_size: last_position,
+        root: sealed.frontier.root(),
     }
 }
 
@@ -142,24 +151,25 @@ fn receipt(aggregate_id: &str, place: &Place<'_>, sealed: &[Recorded]) -> Receip
 async fn write<E>(
     transaction: &mut Transaction<'_, Postgres>,
     append: &Append<E>,
-    sealed: &[Recorded],
+    sealed: &Sealed,
     receipt: &Receipt,
 ) -> Result<(), sqlx::Error> {
-    let texts = |field: fn(&Recorded) -> &str| sealed.iter().map(field).collect::<Vec<_>>();
+    let (events, nodes) = (&sealed.events, &sealed.nodes);
+    let texts = |field: fn(&Recorded) -> &str| events.iter().map(field).collect::<Vec<_>>();
     let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     let key = append.command.as_ref();
     let done = sqlx::query(include_str!("write.sql"))
-        .bind(sealed.first().map(|event| event.aggregate_type.as_str()))
+        .bind(events.first().map(|event| event.aggregate_type.as_str()))
         .bind(&append.aggregate_id)
         .bind(append.tenant.as_str())
-        .bind(sealed.iter().map(|event| signed(event.sequence)).collect::<Vec<_>>())
+        .bind(events.iter().map(|event| signed(event.sequence)).collect::<Vec<_>>())
         .bind(texts(|event| &event.event_type))
         .bind(texts(|event| &event.event_version))
         .bind(texts(|event| &event.payload))
         .bind(texts(|event| &event.metadata))
-        .bind(sealed.iter().map(|event| signed(event.position)).collect::<Vec<_>>())
-        .bind(sealed.first().map(|event| event.recorded_at_us))
-        .bind(sealed.iter().map(|event| event.leaf_hash.as_bytes().as_slice()).collect::<Vec<_>>())
+        .bind(events.iter().map(|event| signed(event.position)).collect::<Vec<_>>())
+        .bind(events.first().map(|event| event.recorded_at_us))
+        .bind(events.iter().map(|event| event.leaf_hash.as_bytes().as_slice()).collect::<Vec<_>>())
         .bind(append.blobs.iter().map(|blob| blob.digest.as_bytes().as_slice()).collect::<Vec<_>>())
         .bind(append.blobs.iter().map(|blob| blob.media_type.as_str()).collect::<Vec<_>>())
         .bind(append.blobs.iter().map(|blob| blob.text.as_bytes()).collect::<Vec<_>>())
@@ -168,13 +178,17 @@ async fn write<E>(
         .bind(signed(receipt.first_position))
         .bind(signed(receipt.last_position))
         .bind(signed(receipt.sequence))
+        .bind(nodes.iter().map(|(subtree, _)| i16::from(subtree.level)).collect::<Vec<_>>())
+        .bind(nodes.iter().map(|(subtree, _)| signed(subtree.index)).collect::<Vec<_>>())
+        .bind(nodes.iter().map(|(_, hash)| hash.as_bytes().as_slice()).collect::<Vec<_>>())
+        .bind(sealed.frontier.to_bytes())
         .fetch_one(&mut **transaction)
         .await?;
     let written: i64 = done.try_get("written")?;
-    if written == signed(sealed.len() as u64) {
+    if written == signed(events.len() as u64) {
         return Ok(());
     }
-    Err(sqlx::Error::Protocol(format!("{} events were to be written, {written} were", sealed.len())))
+    Err(sqlx::Error::Protocol(format!("{} events were to be written, {written} were", events.len())))
 }
 
 /// Raises a watched position; tells whether it rose.

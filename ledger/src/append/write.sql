@@ -1,4 +1,4 @@
--- All of a command or nothing: blobs (once each), events, the head, the command's key, and a word to who waits.
+-- All of a command or nothing: blobs (once each), events, tree, head, the command's key, and a word to who waits.
 WITH kept AS (
     INSERT INTO blobs (digest, media_type, content)
     SELECT DISTINCT ON (digest) digest, media_type, content
@@ -12,9 +12,13 @@ WITH kept AS (
       FROM unnest($4::bigint[], $5::text[], $6::text[], $7::text[], $8::text[], $9::bigint[], $11::bytea[])
            AS event (sequence, event_type, event_version, payload, metadata, position, leaf_hash)
     RETURNING 1
+), tree AS (
+    INSERT INTO tree_nodes (level, index, hash)
+    SELECT level, index, hash FROM unnest($20::smallint[], $21::bigint[], $22::bytea[]) AS node (level, index, hash)
 ), head AS (
     UPDATE ledger_head
-       SET last_position = $18, last_recorded_at = timestamptz 'epoch' + $10 * interval '1 microsecond'
+       SET last_position = $18, frontier = $23,
+           last_recorded_at = timestamptz 'epoch' + $10 * interval '1 microsecond'
      WHERE $18 > last_position
 ), keyed AS (
     INSERT INTO commands (tenant, command_id, body_digest, aggregate_id, sequence, first_position, last_position)

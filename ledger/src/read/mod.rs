@@ -34,7 +34,7 @@ pub(crate) fn digest(bytes: &[u8], column: &str) -> Result<Digest, sqlx::Error> 
     <[u8; 32]>::try_from(bytes).map(Digest::from_bytes).map_err(|error| undecodable(column, error))
 }
 
-/// The receipt in a row of the `commands` table with its leaf hashes.
+/// The receipt in a row of the `commands` table with its leaf hashes; its root is still to be computed.
 pub(crate) fn receipt_of(row: &PgRow) -> Result<Receipt, sqlx::Error> {
     let last_position = unsigned(row, "command_last_position")?;
     let leaves: Vec<Vec<u8>> = row.try_get("leaf_hashes")?;
@@ -45,6 +45,7 @@ pub(crate) fn receipt_of(row: &PgRow) -> Result<Receipt, sqlx::Error> {
         sequence: unsigned(row, "command_sequence")?,
         leaf_hashes: leaves.iter().map(|leaf| digest(leaf, "leaf_hash")).collect::<Result<_, _>>()?,
         tree_size: last_position,
+        root: Digest::from_bytes([0; 32]),
     })
 }
 

@@ -157,12 +157,12 @@ impl Ledger {
             let body: Vec<u8> = row.try_get("body_digest")?;
             Ok((digest(&body, "body_digest")?, super::receipt_of(row)?))
         };
-        let (body, receipt) = read(&row).map_err(|e: sqlx::Error| LedgerError::database(OPERATION, &e))?;
-        if body == key.body {
-            Ok(Some(receipt))
-        } else {
-            Err(LedgerError::KeyReused { command_id: key.id.to_string() })
+        let (body, mut receipt) = read(&row).map_err(|e: sqlx::Error| LedgerError::database(OPERATION, &e))?;
+        if body != key.body {
+            return Err(LedgerError::KeyReused { command_id: key.id.to_string() });
         }
+        receipt.root = self.root_at(receipt.tree_size).await?;
+        Ok(Some(receipt))
     }
 }
 

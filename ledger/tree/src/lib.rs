@@ -1,6 +1,12 @@
-//! Merkle tree arithmetic over recorded events (RFC 6962). Pure; the ledger seals with it, replay checks with it.
+//! Merkle tree arithmetic over recorded events (RFC 6962, RFC 9162). Pure: whoever has the hashes can check the ledger.
 //!
-//! Today: leaf hashes. Roots, proofs and checkpoints take their place beside them.
+//! The ledger seals and proves with it; replay and strangers verify with it.
+
+mod frontier;
+mod proof;
+
+pub use frontier::{Frontier, FrontierError, Subtree};
+pub use proof::{Range, consistency_ranges, inclusion_ranges, verify_consistency, verify_inclusion};
 
 use sha2::{Digest as _, Sha256};
 use xagent_domain::{CanonicalError, Digest, Recorded, canonical_event};
@@ -12,6 +18,15 @@ pub fn leaf_hash(event: &Recorded) -> Result<Digest, CanonicalError> {
     hasher.update([0]);
     hasher.update(canonical.as_bytes());
     Ok(Digest::from_bytes(hasher.finalize().into()))
+}
+
+/// The hash of an inner node: SHA-256(0x01 || left || right), RFC 6962 section 2.1.
+pub fn node_hash(left: &Digest, right: &Digest) -> Digest {
+    let mut hasher = Sha256::new();
+    hasher.update([1]);
+    hasher.update(left.as_bytes());
+    hasher.update(right.as_bytes());
+    Digest::from_bytes(hasher.finalize().into())
 }
 
 #[cfg(test)]
