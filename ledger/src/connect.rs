@@ -9,7 +9,7 @@ use sqlx::{Connection, Executor, PgConnection};
 
 use crate::lease::Leases;
 use crate::prove::plant;
-use crate::{Inner, Ledger, LedgerError, tail};
+use crate::{Inner, Ledger, LedgerError, append, tail};
 
 /// Where the time comes from: microseconds since 1970-01-01T00:00:00Z.
 pub trait Clock: Send + Sync {
@@ -50,7 +50,8 @@ impl Ledger {
         let (committed, _) = tokio::sync::watch::channel(0);
         let listener = tail::listen(connect.clone(), committed.clone());
         let leases = Arc::new(Leases::new(connect));
-        Ok(Self(Arc::new(Inner { pool, clock, options, committed, listener, leases })))
+        let queue = append::start(pool.clone(), clock, committed.clone(), options.operation_timeout);
+        Ok(Self(Arc::new(Inner { pool, options, committed, queue, listener, leases })))
     }
 
     /// Whether the database answers.

@@ -11,7 +11,6 @@ mod lease;
 mod prove;
 mod read;
 mod receipt;
-mod seal;
 mod store;
 mod tail;
 mod verify;
@@ -36,9 +35,9 @@ pub struct Ledger(Arc<Inner>);
 
 struct Inner {
     pool: sqlx::PgPool,
-    clock: Arc<dyn Clock>,
     options: LedgerOptions,
     committed: tokio::sync::watch::Sender<u64>,
+    queue: append::Queue,
     listener: tokio::task::AbortHandle,
     leases: Arc<lease::Leases>,
 }

@@ -5,8 +5,8 @@ use sqlx::{Connection, PgConnection, Row};
 use xagent_domain::Digest;
 use xagent_tree::{Frontier, Range, Subtree, consistency_ranges, inclusion_ranges};
 
+use crate::append::grow;
 use crate::read::digest;
-use crate::seal::grow;
 use crate::{Ledger, LedgerError};
 
 /// Leaf hashes read at once where a whole ledger is gone through.

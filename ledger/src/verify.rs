@@ -7,8 +7,8 @@ use sqlx::Row;
 use xagent_domain::{Digest, Recorded};
 use xagent_tree::{Frontier, Subtree};
 
+use crate::append::grow;
 use crate::read::digest;
-use crate::seal::grow;
 use crate::{Ledger, LedgerError};
 
 /// Events read at once.

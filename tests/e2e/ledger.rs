@@ -10,7 +10,9 @@ use xagent_domain::tool::{Registration, Tool, ToolEvent};
 use xagent_domain::{CanonicalJson, Decider, Metadata, Tenant};
 use xagent_ledger::{Append, CqrsStore, Expected, Fact, Folded, Ledger, LedgerError};
 
-use crate::world::World;
+use xagent_stack::{Server, Stack};
+
+use crate::world::{World, until};
 
 fn registered(name: &str) -> ToolEvent {
     ToolEvent::ToolRegistered(Box::new(Registration {
@@ -90,6 +92,47 @@ async fn the_loser_of_a_race_gets_a_conflict_and_nothing_is_half_written() {
     let lost = append(&ledger, "default/a", Expected::Exactly(1), 2).await.unwrap_err();
     assert!(matches!(lost, LedgerError::Conflict { expected: 1, found: 2, .. }), "{lost}");
     assert_eq!(world.head().await, head);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_command_that_cannot_be_written_does_not_fail_its_neighbours() {
+    let world = World::new().await;
+    let ledger = world.ledger();
+    let before = world.head().await;
+    let writers = (0..60).map(|writer| {
+        let ledger = ledger.clone();
+        // Postgres takes no NUL in a text.
+        let id = if writer % 20 == 7 { format!("default/{writer}\0") } else { format!("default/{writer}") };
+        async move { (writer, append(&ledger, &id, Expected::Exactly(0), 2).await) }
+    });
+    for (writer, outcome) in join_all(writers).await {
+        match (writer % 20 == 7, outcome) {
+            (true, Err(LedgerError::Failed { .. })) | (false, Ok(_)) => {}
+            (_, other) => panic!("{writer}: {other:?}"),
+        }
+    }
+    assert_eq!(world.head().await, before + 57 * 2);
+    assert!(world.xagent(&["verify"]).await.status.success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_queue_sends_commands_away_instead_of_growing() {
+    let world = World::with_own_postgres().await;
+    let ledger = world.ledger();
+    append(&ledger, "default/warm", Expected::Any, 1).await.unwrap();
+    world.server(Server::Postgres, Stack::pause).await;
+    let writers = (0..1500).map(|writer| {
+        let ledger = ledger.clone();
+        async move { append(&ledger, &format!("default/{writer}"), Expected::Exactly(0), 1).await }
+    });
+    let outcomes = join_all(writers).await;
+    let said: Vec<_> = outcomes.into_iter().map(|outcome| outcome.unwrap_err()).collect();
+    assert!(said.iter().all(LedgerError::is_unavailable));
+    assert!(said.iter().any(|error| error.to_string().contains("too many commands are waiting")));
+    world.server(Server::Postgres, Stack::resume).await;
+    until("the ledger takes commands again", async || append(&ledger, "default/warm", Expected::Any, 1).await.ok())
+        .await;
+    assert!(world.xagent(&["verify"]).await.status.success());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,7 +3,13 @@
 use std::net::TcpListener;
 use std::path::Path;
 
+use rand::Rng;
+
 use crate::{StackError, tools};
+
+/// Below the range that systems take outgoing ports from, so that a stopped server finds its port free again.
+const RANGE: std::ops::Range<u16> = 20_000..32_000;
+const DRAWS: usize = 1000;
 
 /// The port in `file` where it is free, otherwise another free one, which is then remembered there.
 pub(crate) fn remembered(file: &Path) -> Result<u16, StackError> {
@@ -11,8 +17,10 @@ pub(crate) fn remembered(file: &Path) -> Result<u16, StackError> {
     if let Some(port) = last.filter(|port| is_free(*port)) {
         return Ok(port);
     }
-    let listener = TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr());
-    let port = listener.map_err(|error| StackError::file(file, &error))?.port();
+    let mut draws = (0..DRAWS).map(|_| rand::rng().random_range(RANGE));
+    let none =
+        || StackError::SetUp { what: "looking for a free port".to_owned(), detail: format!("none in {RANGE:?}") };
+    let port = draws.find(|port| is_free(*port)).ok_or_else(none)?;
     std::fs::write(file, port.to_string()).map_err(|error| StackError::file(file, &error))?;
     Ok(port)
 }

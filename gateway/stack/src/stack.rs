@@ -115,7 +115,7 @@ impl<S: Private> Slot<S> {
         let server = self.server.as_ref().ok_or(StackError::NotPrivate(S::NAME))?;
         let mut process = self.process();
         if process.as_mut().is_none_or(|process| process.ended().is_some()) {
-            // Clients that try to reconnect may hold the port for a moment, as the near end of their own connections.
+            // Where outgoing ports are taken from this range all the same, a client may hold it for a moment.
             until(PORT, || ports::is_free(server.port()).then_some(()));
             *process = Some(server.start()?);
         }

@@ -54,7 +54,11 @@ fn speaks(url: &str) -> bool {
 }
 
 fn sql(url: &str, statement: &str) -> String {
-    let psql = Command::new("psql").args(["-X", "-q", "-t", "-A", "-c", statement, url]).output().unwrap();
+    // Homebrew keeps versioned packages off the PATH.
+    let path = std::env::var("PATH").unwrap();
+    let path = format!("{path}:/opt/homebrew/opt/postgresql@15/bin:/usr/local/opt/postgresql@15/bin");
+    let mut psql = Command::new("psql");
+    let psql = psql.env("PATH", path).args(["-X", "-q", "-t", "-A", "-c", statement, url]).output().unwrap();
     assert!(psql.status.success(), "{}", String::from_utf8_lossy(&psql.stderr));
     String::from_utf8(psql.stdout).unwrap().trim().to_owned()
 }
@@ -195,9 +199,8 @@ fn a_server_that_does_not_start_says_why() {
 #[test]
 fn a_cluster_without_its_password_is_refused() {
     let folder = folder();
-    std::fs::create_dir_all(folder.path().join("postgres/cluster")).unwrap();
     let only_postgres = || StackOptions { nats: Need::None, redis: Need::None, ..options(folder.path()) };
-    drop(Stack::start(only_postgres()).map(drop));
+    drop(Stack::start(only_postgres()).unwrap());
     let version = folder.path().join("postgres/cluster/PG_VERSION");
     let made_with = std::fs::read_to_string(&version).unwrap();
     assert!(made_with.trim().parse::<u32>().unwrap() >= 14);

@@ -1,11 +1,18 @@
-//! Appending: all events of a command in one transaction under the ledger's lock, or none.
+//! Appending: commands of all tasks meet in one appender, which commits them in batches; each command whole, or not at all.
 
-use sqlx::{Postgres, Row, Transaction};
-use xagent_domain::{Blob, Decider, Metadata, Recorded, Tenant};
-use xagent_tree::Frontier;
+mod appender;
+mod batch;
+mod statement;
 
-use crate::seal::{Place, Sealed, seal};
+use tokio::sync::{mpsc, oneshot};
+use xagent_domain::{Blob, CanonicalJson, Decider, Digest, Event, Metadata, Tenant};
+
+pub(crate) use appender::{Queue, start};
+pub(crate) use batch::grow;
+
 use crate::{CommandKey, Committed, Ledger, LedgerError, Receipt};
+
+pub(crate) const OPERATION: &str = "append";
 
 /// The sequence a stream must be at for an append to go through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,149 +53,97 @@ pub struct Appended<E> {
     pub repeated: bool,
 }
 
-/// What must be known under the lock before events can be placed.
-struct Ground {
-    position: u64,
-    frontier: Frontier,
-    recorded_at_us: i64,
-    sequence: u64,
-    repetition: Option<(Vec<u8>, Receipt)>,
+/// A command in the queue, written out.
+pub(crate) struct Pending {
+    pub tenant: Tenant,
+    pub aggregate_type: &'static str,
+    pub aggregate_id: String,
+    pub expected: Expected,
+    pub events: Vec<Unplaced>,
+    /// Canonical JSON.
+    pub metadata: String,
+    pub blobs: Vec<Blob>,
+    pub command: Option<CommandKey>,
+    pub answer: oneshot::Sender<Result<Answer, LedgerError>>,
+    /// Room in the queue, given back when the command leaves it.
+    pub _room: tokio::sync::OwnedSemaphorePermit,
+}
+
+/// An event without its place.
+pub(crate) struct Unplaced {
+    pub event_type: &'static str,
+    pub event_version: &'static str,
+    /// Canonical JSON.
+    pub payload: String,
+}
+
+/// What became of a command.
+pub(crate) enum Answer {
+    /// It is in.
+    Placed(Receipt),
+    /// Its key was used before.
+    KeyKnown,
 }
 
 impl Ledger {
     /// Appends the events of one command.
     pub async fn append<D: Decider>(&self, append: Append<D::Event>) -> Result<Appended<D::Event>, LedgerError> {
-        const OPERATION: &str = "append";
-        let work = async {
-            let failed = |error: sqlx::Error| LedgerError::database(OPERATION, &error);
-            let mut transaction = self.0.pool.begin().await.map_err(failed)?;
-            sqlx::query(include_str!("lock.sql")).execute(&mut *transaction).await.map_err(failed)?;
-            let ground = ground::<D>(&mut transaction, &append).await?;
-            if let Some((body, mut receipt)) = ground.repetition {
-                transaction.rollback().await.map_err(failed)?;
-                receipt.root = self.root_at(receipt.tree_size).await?;
-                return repeated(&append, &body, receipt);
-            }
-            if let Expected::Exactly(expected) = append.expected
-                && expected != ground.sequence
-            {
-                let (aggregate_id, found) = (append.aggregate_id, ground.sequence);
-                return Err(LedgerError::Conflict { aggregate_id, expected, found });
-            }
-            let place = Place {
-                tenant: &append.tenant,
-                aggregate_type: D::TYPE,
-                aggregate_id: &append.aggregate_id,
-                position: ground.position,
-                sequence: ground.sequence,
-                recorded_at_us: self.0.clock.now_us().max(ground.recorded_at_us),
-            };
-            let sealed = seal(&append.events, &append.metadata, &place, ground.frontier)?;
-            let receipt = receipt(&append.aggregate_id, &place, &sealed);
-            write(&mut transaction, &append, &sealed, &receipt).await.map_err(failed)?;
-            transaction.commit().await.map_err(failed)?;
-            self.0.committed.send_if_modified(|last| raise(last, receipt.last_position));
-            let events = append.events.into_iter().zip(&sealed.events);
-            let events = events.map(|(event, at)| Committed::new(event, at.position, at.sequence)).collect();
-            Ok(Appended { receipt, events, repeated: false })
+        let Append { tenant, aggregate_id, expected, events, blobs, metadata, command } = append;
+        let unplaced = events.iter().map(unplaced).collect::<Result<Vec<_>, _>>()?;
+        let metadata = canonical(&metadata)?;
+        let room = self.0.queue.room(size(&unplaced, &blobs))?;
+        let (answer, answered) = oneshot::channel();
+        let key = command.clone();
+        let pending = Pending {
+            tenant: tenant.clone(),
+            aggregate_type: D::TYPE,
+            aggregate_id,
+            expected,
+            events: unplaced,
+            metadata,
+            blobs,
+            command,
+            answer,
+            _room: room,
         };
-        tokio::time::timeout(self.0.options.operation_timeout, work).await.unwrap_or_else(|_| {
-            Err(LedgerError::Unavailable { operation: OPERATION, detail: "no answer in time".to_owned() })
-        })
+        self.0.queue.send(pending)?;
+        let patience = self.0.options.operation_timeout;
+        let answered = tokio::time::timeout(patience, answered).await.map_err(|_| late())?.map_err(|_| late())??;
+        match (answered, key) {
+            (Answer::Placed(receipt), _) => {
+                let first = (receipt.sequence + 1).saturating_sub(events.len() as u64);
+                let places = (receipt.first_position..).zip(first..);
+                let events = events.into_iter().zip(places);
+                let events = events.map(|(event, (position, sequence))| Committed::new(event, position, sequence));
+                Ok(Appended { events: events.collect(), receipt, repeated: false })
+            }
+            (Answer::KeyKnown, Some(key)) => {
+                let receipt = self.receipt(&tenant, &key).await?.ok_or_else(late)?;
+                Ok(Appended { receipt, events: Vec::new(), repeated: true })
+            }
+            (Answer::KeyKnown, None) => Err(late()),
+        }
     }
 }
 
-async fn ground<D: Decider>(
-    transaction: &mut Transaction<'_, Postgres>,
-    append: &Append<D::Event>,
-) -> Result<Ground, LedgerError> {
-    let row = sqlx::query(include_str!("ground.sql"))
-        .bind(D::TYPE)
-        .bind(&append.aggregate_id)
-        .bind(append.tenant.as_str())
-        .bind(append.command.as_ref().map(|key| key.id.as_str()))
-        .fetch_one(&mut **transaction)
-        .await;
-    let read = |row: sqlx::postgres::PgRow| -> Result<Ground, sqlx::Error> {
-        let body: Option<Vec<u8>> = row.try_get("body_digest")?;
-        let repetition = body.map(|body| Ok::<_, sqlx::Error>((body, crate::read::receipt_of(&row)?))).transpose()?;
-        let position = crate::read::unsigned(&row, "last_position")?;
-        let frontier: Vec<u8> = row.try_get("frontier")?;
-        Ok(Ground {
-            position,
-            frontier: Frontier::from_bytes(position, &frontier).map_err(|e| crate::read::undecodable("frontier", e))?,
-            recorded_at_us: row.try_get("last_recorded_at_us")?,
-            sequence: crate::read::unsigned(&row, "sequence")?,
-            repetition,
-        })
-    };
-    row.and_then(read).map_err(|error| LedgerError::database("append", &error))
+fn late() -> LedgerError {
+    LedgerError::Unavailable { operation: OPERATION, detail: "no answer in time".to_owned() }
 }
 
-fn repeated<E>(append: &Append<E>, body: &[u8], receipt: Receipt) -> Result<Appended<E>, LedgerError> {
-    match &append.command {
-        Some(key) if key.body.as_bytes() == body => Ok(Appended { receipt, events: Vec::new(), repeated: true }),
-        Some(key) => Err(LedgerError::KeyReused { command_id: key.id.to_string() }),
-        None => Err(LedgerError::Failed { operation: "append", detail: "a command without a key repeated".to_owned() }),
-    }
+fn unplaced<E: Event>(event: &E) -> Result<Unplaced, LedgerError> {
+    let (event_type, event_version) = (event.event_type(), event.event_version());
+    Ok(Unplaced { event_type, event_version, payload: canonical(event)? })
 }
 
-fn receipt(aggregate_id: &str, place: &Place<'_>, sealed: &Sealed) -> Receipt {
-    let count = sealed.events.len() as u64;
-    let last_position = place.position + count;
-    Receipt {
-        first_position: place.position + 1,
-        last_position,
-        aggregate_id: aggregate_id.to_owned(),
-        sequence: place.sequence + count,
-        leaf_hashes: sealed.events.iter().map(|event| event.leaf_hash).collect(),
-        tree_size: last_position,
-        root: sealed.frontier.root(),
-    }
+fn canonical(value: &impl serde::Serialize) -> Result<String, LedgerError> {
+    let failed =
+        |error: xagent_domain::CanonicalError| LedgerError::Failed { operation: OPERATION, detail: error.to_string() };
+    CanonicalJson::of(value).map(CanonicalJson::into_string).map_err(failed)
 }
 
-/// One statement: blobs, events, head, command key and the notification.
-async fn write<E>(
-    transaction: &mut Transaction<'_, Postgres>,
-    append: &Append<E>,
-    sealed: &Sealed,
-    receipt: &Receipt,
-) -> Result<(), sqlx::Error> {
-    let (events, nodes) = (&sealed.events, &sealed.nodes);
-    let texts = |field: fn(&Recorded) -> &str| events.iter().map(field).collect::<Vec<_>>();
-    let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-    let key = append.command.as_ref();
-    let done = sqlx::query(include_str!("write.sql"))
-        .bind(events.first().map(|event| event.aggregate_type.as_str()))
-        .bind(&append.aggregate_id)
-        .bind(append.tenant.as_str())
-        .bind(events.iter().map(|event| signed(event.sequence)).collect::<Vec<_>>())
-        .bind(texts(|event| &event.event_type))
-        .bind(texts(|event| &event.event_version))
-        .bind(texts(|event| &event.payload))
-        .bind(texts(|event| &event.metadata))
-        .bind(events.iter().map(|event| signed(event.position)).collect::<Vec<_>>())
-        .bind(events.first().map(|event| event.recorded_at_us))
-        .bind(events.iter().map(|event| event.leaf_hash.as_bytes().as_slice()).collect::<Vec<_>>())
-        .bind(append.blobs.iter().map(|blob| blob.digest.as_bytes().as_slice()).collect::<Vec<_>>())
-        .bind(append.blobs.iter().map(|blob| blob.media_type.as_str()).collect::<Vec<_>>())
-        .bind(append.blobs.iter().map(|blob| blob.text.as_bytes()).collect::<Vec<_>>())
-        .bind(key.map(|key| key.id.as_str()))
-        .bind(key.map(|key| key.body.as_bytes().as_slice()))
-        .bind(signed(receipt.first_position))
-        .bind(signed(receipt.last_position))
-        .bind(signed(receipt.sequence))
-        .bind(nodes.iter().map(|(subtree, _)| i16::from(subtree.level)).collect::<Vec<_>>())
-        .bind(nodes.iter().map(|(subtree, _)| signed(subtree.index)).collect::<Vec<_>>())
-        .bind(nodes.iter().map(|(_, hash)| hash.as_bytes().as_slice()).collect::<Vec<_>>())
-        .bind(sealed.frontier.to_bytes())
-        .fetch_one(&mut **transaction)
-        .await?;
-    let written: i64 = done.try_get("written")?;
-    if written == signed(events.len() as u64) {
-        return Ok(());
-    }
-    Err(sqlx::Error::Protocol(format!("{} events were to be written, {written} were", events.len())))
+fn size(events: &[Unplaced], blobs: &[Blob]) -> usize {
+    events.iter().map(|event| event.payload.len() + 512).sum::<usize>()
+        + blobs.iter().map(|b| b.text.len()).sum::<usize>()
 }
 
 /// Raises a watched position; tells whether it rose.
@@ -196,4 +151,22 @@ pub(crate) fn raise(last: &mut u64, to: u64) -> bool {
     let rises = to > *last;
     *last = to.max(*last);
     rises
+}
+
+/// Where the ledger is.
+#[derive(Clone, Debug)]
+pub(crate) struct Ground {
+    pub position: u64,
+    pub recorded_at_us: i64,
+    pub frontier: xagent_tree::Frontier,
+}
+
+pub(crate) type Inbox = mpsc::Receiver<Pending>;
+
+/// A stream of the ledger.
+pub(crate) type Stream = (&'static str, String);
+
+/// A digest as it is bound to a statement.
+pub(crate) fn bytes(digest: &Digest) -> &[u8] {
+    digest.as_bytes().as_slice()
 }
