@@ -17,7 +17,7 @@ pub trait Event: Serialize + DeserializeOwned + Clone + PartialEq + Debug + Send
 }
 
 /// An aggregate: state folded from its events, and the rules that turn a command into new ones.
-pub trait Decider: Default + Serialize + DeserializeOwned + Send + Sync + 'static {
+pub trait Decider: Clone + Default + Serialize + DeserializeOwned + Send + Sync + 'static {
     /// The aggregate's type, as in the `aggregate_type` column.
     const TYPE: &'static str;
     /// What may be asked of it.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection, Executor, PgConnection};
 
+use crate::cache::Cache;
 use crate::lease::Leases;
 use crate::prove::plant;
 use crate::{Inner, Ledger, LedgerError, append, tail};
@@ -51,7 +52,7 @@ impl Ledger {
         let listener = tail::listen(connect.clone(), committed.clone());
         let leases = Arc::new(Leases::new(connect));
         let queue = append::start(pool.clone(), clock, committed.clone(), options.operation_timeout);
-        Ok(Self(Arc::new(Inner { pool, options, committed, queue, listener, leases })))
+        Ok(Self(Arc::new(Inner { pool, options, committed, queue, cache: Cache::new(), listener, leases })))
     }
 
     /// Whether the database answers.

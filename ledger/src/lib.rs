@@ -4,6 +4,7 @@
 //! holds, and verifies itself. It decides nothing and knows no policy.
 
 mod append;
+mod cache;
 mod committed;
 mod connect;
 mod error;
@@ -38,6 +39,7 @@ struct Inner {
     options: LedgerOptions,
     committed: tokio::sync::watch::Sender<u64>,
     queue: append::Queue,
+    cache: cache::Cache,
     listener: tokio::task::AbortHandle,
     leases: Arc<lease::Leases>,
 }

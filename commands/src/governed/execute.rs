@@ -81,13 +81,15 @@ impl Executor {
         }
         let usage = self.count(request.intent.as_ref(), request.on_behalf_of.as_ref());
         for attempt in 0..ATTEMPTS {
-            match self.attempt::<D>(&request, usage).await {
+            // The first attempt is on the state this process remembers; only what fresh state says is said to the caller.
+            let warm = attempt == 0;
+            match self.attempt::<D>(&request, usage, warm).await {
                 Err(CommandError::Ledger(LedgerError::Conflict { .. })) => {
-                    tokio::time::sleep(pause(attempt, 200)).await
+                    self.ledger.forget::<D>(&request.tenant, &request.aggregate_id);
+                    tokio::time::sleep(pause(attempt, 200)).await;
                 }
-                Err(CommandError::Denied(decision)) => {
-                    self.record_access(&request.tenant, &decision, &request.metadata).await?;
-                    return Err(CommandError::Denied(decision));
+                Err(CommandError::Refused(_) | CommandError::Denied(_)) if warm => {
+                    self.ledger.forget::<D>(&request.tenant, &request.aggregate_id);
                 }
                 other => return other,
             }
@@ -102,7 +104,7 @@ impl Executor {
         let (ruling, blob) = self.law.ask(&inquiry).await;
         let decision = Box::new(ruling.answering(&inquiry, &context).map_err(Refusal::from)?);
         if keep || !decision.allow {
-            self.record(&intent.principal.tenant, &decision, blob, metadata).await?;
+            self.record(&intent.principal.tenant, &decision, blob.into_iter().collect(), metadata).await?;
         }
         if decision.allow { Ok(()) } else { Err(CommandError::Denied(decision)) }
     }
@@ -123,8 +125,16 @@ impl Executor {
         Ok(Executed { receipt, events, state })
     }
 
-    async fn attempt<D: Governed>(&self, request: &Request<D::Act>, usage: Usage) -> Result<Executed<D>, CommandError> {
-        let loaded = self.ledger.load::<D>(&request.tenant, &request.aggregate_id).await?;
+    async fn attempt<D: Governed>(
+        &self,
+        request: &Request<D::Act>,
+        usage: Usage,
+        warm: bool,
+    ) -> Result<Executed<D>, CommandError> {
+        let loaded = match warm {
+            true => self.ledger.load_warm::<D>(&request.tenant, &request.aggregate_id).await?,
+            false => self.ledger.load::<D>(&request.tenant, &request.aggregate_id).await?,
+        };
         let (mut state, sequence) = (loaded.state, loaded.sequence);
         let context = Context { now_us: self.now_us(), usage };
         let inquiries = state.inquiries(&request.act, request.intent.as_ref(), &context)?;
@@ -136,7 +146,15 @@ impl Executor {
             blobs.extend(blob);
         }
         let command = Command { act: request.act.clone(), intent: request.intent.clone(), context, rulings };
-        let events = state.decide(&command)?;
+        let events = match state.decide(&command) {
+            Err(Refusal::Denied(decision)) => {
+                if !warm {
+                    self.record(&request.tenant, &decision, blobs, &request.metadata).await?;
+                }
+                return Err(CommandError::Denied(decision));
+            }
+            other => other?,
+        };
         let appended = self
             .ledger
             .append::<D>(Append {
@@ -153,6 +171,7 @@ impl Executor {
             return self.recall(&request.tenant, appended.receipt).await;
         }
         appended.events.iter().for_each(|event| state.evolve(event.event()));
+        self.ledger.keep(&request.tenant, &request.aggregate_id, state.clone(), appended.receipt.sequence);
         Ok(Executed { receipt: appended.receipt, events: appended.events, state })
     }
 
@@ -164,20 +183,11 @@ impl Executor {
         }
     }
 
-    async fn record_access(
-        &self,
-        tenant: &Tenant,
-        decision: &DecisionMade,
-        metadata: &Metadata,
-    ) -> Result<(), CommandError> {
-        self.record(tenant, decision, None, metadata).await
-    }
-
     async fn record(
         &self,
         tenant: &Tenant,
         decision: &DecisionMade,
-        blob: Option<Blob>,
+        blobs: Vec<Blob>,
         metadata: &Metadata,
     ) -> Result<(), CommandError> {
         let append = Append {
@@ -185,7 +195,7 @@ impl Executor {
             aggregate_id: format!("{tenant}/{}", day(self.now_us())),
             expected: Expected::Any,
             events: vec![AccessEvent::DecisionMade(Box::new(decision.clone()))],
-            blobs: blob.into_iter().collect(),
+            blobs: blobs.into_iter().filter(|blob| blob.digest == decision.input.digest).collect(),
             metadata: metadata.clone(),
             command: None,
         };

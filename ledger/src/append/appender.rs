@@ -1,6 +1,7 @@
 //! The appender: takes what is queued, commits it as one batch, answers each command. Batches form by themselves while one
 //! is being committed; a lone command waits for nobody.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,13 +10,15 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
 use super::batch::{Batch, Knowledge, Verdict, plan};
 use super::statement::{Reply, ask, reply, write};
-use super::{Answer, Ground, Inbox, OPERATION, Pending, raise};
+use super::{Answer, Expected, Ground, Inbox, OPERATION, Pending, Stream, raise};
 use crate::{Clock, LedgerError};
 
 /// Commands in one batch at most.
 const BATCH: usize = 256;
 /// Commands that may wait.
 const QUEUE: usize = 1024;
+/// Logs whose place is remembered.
+const LOGS: usize = 1000;
 /// Kibibytes that may wait.
 const QUEUE_KIB: u32 = 64 * 1024;
 
@@ -48,12 +51,14 @@ struct Appender {
     patience: Duration,
     /// Where the ledger was after the last batch, if that is known.
     ground: Option<Ground>,
+    /// Where logs were after the last batch: their writers do not say where they expect them.
+    logs: HashMap<Stream, u64>,
 }
 
 /// Starts the appender. It ends when its queue is dropped.
 pub(crate) fn start(pool: PgPool, clock: Arc<dyn Clock>, committed: watch::Sender<u64>, patience: Duration) -> Queue {
     let (commands, inbox) = mpsc::channel(QUEUE);
-    let appender = Appender { pool, clock, committed, patience, ground: None };
+    let appender = Appender { pool, clock, committed, patience, ground: None, logs: HashMap::new() };
     tokio::spawn(appender.run(inbox));
     Queue { commands, room: Arc::new(Semaphore::new(QUEUE_KIB as usize)) }
 }
@@ -126,12 +131,26 @@ impl Appender {
 
     /// One round trip: the statement refuses where the ledger or a stream is not where it is thought to be.
     async fn try_on(&self, ground: &Ground, commands: &[Pending]) -> Result<Option<Batch>, sqlx::Error> {
-        let batch = plan(commands, ground, &Knowledge::default(), self.clock.now_us());
+        let knowledge = Knowledge { sequences: self.remembered(commands), ..Knowledge::default() };
+        let batch = plan(commands, ground, &knowledge, self.clock.now_us());
         if batch.is_blind() {
             return Ok(None);
         }
         let row = write(ground.position, commands, &batch).fetch_one(&self.pool).await?;
         Ok(reply(&row)?.done.then_some(batch))
+    }
+
+    /// Where the logs among the commands' streams were left.
+    fn remembered(&self, commands: &[Pending]) -> HashMap<Stream, u64> {
+        let mut sequences = HashMap::new();
+        for command in commands.iter().filter(|command| command.expected == Expected::Any) {
+            let stream = command.stream();
+            sequences.extend(self.logs.get(&stream).map(|sequence| (stream, *sequence)));
+        }
+        for command in commands.iter().filter(|command| command.expected != Expected::Any) {
+            sequences.remove(&command.stream());
+        }
+        sequences
     }
 
     /// Asks where everything is and appends there, under the lock all the while.
@@ -153,6 +172,12 @@ impl Appender {
         self.ground = Some(batch.ground);
         let mut waiting = Vec::new();
         for (command, verdict) in commands.into_iter().zip(batch.verdicts) {
+            if let (Verdict::Place(receipt), Expected::Any) = (&verdict, command.expected) {
+                if self.logs.len() >= LOGS {
+                    self.logs.clear();
+                }
+                self.logs.insert(command.stream(), receipt.sequence);
+            }
             let refusal = verdict.refusal(&command);
             let answer = match (verdict, refusal) {
                 (_, Some(error)) => Err(error),
@@ -171,7 +196,7 @@ impl Appender {
 }
 
 fn knowledge(commands: &[Pending], asked: &Reply) -> Knowledge {
-    let streams = commands.iter().map(|command| (command.aggregate_type, command.aggregate_id.clone()));
+    let streams = commands.iter().map(Pending::stream);
     let keyed = commands.iter().enumerate().filter(|(_, command)| command.command.is_some());
     Knowledge {
         sequences: streams.zip(asked.sequences.iter().copied()).collect(),

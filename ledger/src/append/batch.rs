@@ -69,7 +69,7 @@ pub(super) fn plan(commands: &[Pending], ground: &Ground, knowledge: &Knowledge,
 
 impl Batch {
     fn admit(&mut self, command: &Pending, sequences: &mut HashMap<Stream, u64>) -> Verdict {
-        let stream = (command.aggregate_type, command.aggregate_id.clone());
+        let stream = command.stream();
         let at = match (sequences.get(&stream).copied(), command.expected) {
             (Some(found), Expected::Exactly(expected)) if found != expected => {
                 return Verdict::Conflict { expected, found };

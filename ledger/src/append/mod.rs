@@ -69,6 +69,12 @@ pub(crate) struct Pending {
     pub _room: tokio::sync::OwnedSemaphorePermit,
 }
 
+impl Pending {
+    fn stream(&self) -> Stream {
+        (self.aggregate_type, self.aggregate_id.clone())
+    }
+}
+
 /// An event without its place.
 pub(crate) struct Unplaced {
     pub event_type: &'static str,
