@@ -6,7 +6,7 @@ use crate::law::enact;
 use crate::world::{Api, SlowServer, World, until};
 
 /// Lets built-in fetches reach a server on loopback, registered as idempotent or not.
-async fn fetchable(alice: &Api, idempotent: bool) -> SlowServer {
+pub async fn fetchable(alice: &Api, idempotent: bool) -> SlowServer {
     let slow = SlowServer::start().await;
     let endpoint = format!("127.0.0.1:{}", slow.port);
     enact(alice, |body| body["data"]["config"]["network"]["allowed_endpoints"] = json!([endpoint])).await;

@@ -82,6 +82,12 @@ impl World {
 
     /// Starts the server and waits until it is ready.
     pub async fn start_server(&mut self) {
+        let (server, url) = self.another_server().await;
+        (self.server, self.url) = (Some(server), url);
+    }
+
+    /// Starts one more server over the same ledger and waits until it is ready.
+    pub async fn another_server(&self) -> (Child, String) {
         let mut command = Command::new(binary());
         self.environment(&mut command);
         command.args(["--json", "serve", "--listen", "127.0.0.1:0", "--workspace"]).arg(&self.workspace);
@@ -90,10 +96,10 @@ impl World {
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).await.unwrap();
         let said: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: `{line}`"));
-        self.url = said["url"].as_str().unwrap().to_owned();
-        self.server = Some(child);
-        let api = self.api("readiness", &[]);
+        let url = said["url"].as_str().unwrap().to_owned();
+        let api = Api::new(&url, "default", "readiness", &[], &[]);
         until("the server is ready", async || (api.get("/readyz").await.status == 200).then_some(())).await;
+        (child, url)
     }
 
     /// Kills the server as the system would.
