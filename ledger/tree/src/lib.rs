@@ -2,9 +2,11 @@
 //!
 //! The ledger seals and proves with it; replay and strangers verify with it.
 
+mod checkpoint;
 mod frontier;
 mod proof;
 
+pub use checkpoint::{Checkpoint, CheckpointError, Signer, Verifier};
 pub use frontier::{Frontier, FrontierError, Subtree};
 pub use proof::{Range, consistency_ranges, inclusion_ranges, verify_consistency, verify_inclusion};
 
