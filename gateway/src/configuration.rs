@@ -20,6 +20,12 @@ pub struct Configuration {
     pub secret: Secret,
     /// Folders in which the workspaces of runs must lie.
     pub workspaces: Vec<PathBuf>,
+    /// What the tree is signed with: the log's name and a secret seed.
+    pub log_name: String,
+    /// See [`Configuration::log_name`].
+    pub log_key: [u8; 32],
+    /// A folder the latest checkpoint is mirrored to.
+    pub checkpoint_mirror: Option<PathBuf>,
     /// Bounds of one policy decision, in milliseconds.
     pub policy_timeout_ms: u64,
 }

@@ -9,9 +9,10 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use xagent_commands::{Commands, CommandsOptions, Executor, Law, SystemClock, Worker, WorkerOptions};
 use xagent_domain::Limits;
-use xagent_ledger::{Ledger, LedgerOptions};
+use xagent_ledger::{Ledger, LedgerOptions, Notary};
 use xagent_policies::{Bundle, Embedded};
 use xagent_projections::{Bus, Relay, RunProjector, RunViews};
+use xagent_tree::Signer;
 
 use crate::configuration::Configuration;
 use crate::rest::{Doors, router};
@@ -71,7 +72,9 @@ impl Server {
         let bus = Bus::connect(&configuration.nats_url).await.map_err(|error| StartError::Nats(error.to_string()))?;
         let views = RunViews::connect(&configuration.redis_url)?;
         let relay = Relay::new(ledger.clone(), bus.clone());
-        let projector = RunProjector::new(ledger, bus.clone(), views.clone());
+        let projector = RunProjector::new(ledger.clone(), bus.clone(), views.clone());
+        let signer = Signer::new(&configuration.log_name, &configuration.log_key);
+        let notary = Notary::new(ledger, signer, configuration.checkpoint_mirror.clone());
         let worker = Worker::new(commands.clone(), WorkerOptions::default());
         let stock = Bundle::stock()?;
 
@@ -80,7 +83,11 @@ impl Server {
         let routes = router(Doors { commands: commands.clone(), views, bus, secret });
         let doors = tokio::spawn(serve(listener, routes, stages[0].clone()));
         let workers = tokio::spawn(govern(commands, stock, worker, stages[1].clone()));
-        let readers = vec![tokio::spawn(relay.run(stages[2].clone())), tokio::spawn(projector.run(stages[2].clone()))];
+        let readers = vec![
+            tokio::spawn(relay.run(stages[2].clone())),
+            tokio::spawn(projector.run(stages[2].clone())),
+            tokio::spawn(notary.run(stages[2].clone())),
+        ];
         Ok(Self { address, stages, doors, workers, readers })
     }
 

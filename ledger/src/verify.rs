@@ -1,11 +1,12 @@
 //! Verifying a whole ledger: positions, leaf hashes, sequences, nodes, head. It says what does not hold, and where.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Serialize;
 use sqlx::Row;
 use xagent_domain::{Digest, Recorded};
-use xagent_tree::{Frontier, Subtree};
+use xagent_tree::{Checkpoint, Frontier, Subtree};
 
 use crate::append::grow;
 use crate::read::digest;
@@ -53,6 +54,29 @@ pub enum Fault {
         /// Events the head tells of.
         head: u64,
     },
+    /// The tree is not the one that was signed at this size: the history up to it was rewritten.
+    Checkpoint {
+        /// Leaves in the signed tree.
+        size: u64,
+        /// Its root.
+        signed: Digest,
+        /// The root of what there is.
+        found: Digest,
+    },
+    /// A stored checkpoint is not one, or is not signed by the key beside it.
+    Signature {
+        /// The size it stands for.
+        size: u64,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// A tree larger than what there is was signed: the end was cut off.
+    CutOff {
+        /// Events there are.
+        events: u64,
+        /// Leaves in the signed tree.
+        signed: u64,
+    },
     /// All events hold, but together they are not the tree that the head row tells of: the history was rewritten.
     Root {
         /// The root of what there is.
@@ -79,21 +103,32 @@ pub struct Verification {
 struct Walk {
     frontier: Frontier,
     nodes: Vec<(Subtree, Digest)>,
+    /// Roots that were signed, by size.
+    signed: BTreeMap<u64, Digest>,
 }
 
 impl Ledger {
-    /// Verifies the ledger as it stands now. `progress` hears how many events are done.
-    pub async fn verify(&self, mut progress: impl FnMut(u64)) -> Result<Verification, LedgerError> {
+    /// Verifies the ledger as it stands now, against every stored checkpoint and those that were kept `outside`.
+    /// `progress` hears how many events are done.
+    pub async fn verify(
+        &self,
+        outside: &[Checkpoint],
+        mut progress: impl FnMut(u64),
+    ) -> Result<Verification, LedgerError> {
         let (end, head) = self.head_frontier().await?;
-        let mut walk = Walk::default();
+        let signed = outside.iter().map(|checkpoint| (checkpoint.size, checkpoint.root)).collect();
+        let mut walk = Walk { signed, ..Walk::default() };
         let mut fault = None;
         while fault.is_none() && walk.frontier.size() < end {
             let wanted = u32::try_from(end - walk.frontier.size()).unwrap_or(PAGE).min(PAGE);
             let page = self.range(walk.frontier.size(), wanted).await?;
-            fault = match page.is_empty() {
-                true => Some(Fault::Head { events: walk.frontier.size(), head: end }),
-                false => walk.page(&page),
-            };
+            fault = self.signed(&mut walk, wanted).await?;
+            if fault.is_none() {
+                fault = match page.is_empty() {
+                    true => Some(Fault::Head { events: walk.frontier.size(), head: end }),
+                    false => walk.page(&page),
+                };
+            }
             if fault.is_none() {
                 fault = self.check_nodes(std::mem::take(&mut walk.nodes)).await?;
             }
@@ -102,7 +137,10 @@ impl Ledger {
         if fault.is_none() {
             fault = match self.past_the_head().await? {
                 Some(fault) => Some(fault),
-                None => self.out_of_sequence(end).await?,
+                None => match self.cut_off(&walk, end).await? {
+                    Some(fault) => Some(fault),
+                    None => self.out_of_sequence(end).await?,
+                },
             };
         }
         let (events, root) = (walk.frontier.size(), walk.frontier.root());
@@ -117,13 +155,43 @@ impl Ledger {
     }
 
     /// What the head row tells of; without a frontier where its parts contradict each other.
-    async fn head_frontier(&self) -> Result<(u64, Option<Frontier>), LedgerError> {
+    pub(crate) async fn head_frontier(&self) -> Result<(u64, Option<Frontier>), LedgerError> {
         const OPERATION: &str = "read the head";
         let query = sqlx::query("SELECT last_position, frontier FROM ledger_head");
         let row = self.bounded(OPERATION, query.fetch_one(&self.0.pool)).await?;
         let read = || Ok((crate::read::unsigned(&row, "last_position")?, row.try_get("frontier")?));
         let (end, bytes): (u64, Vec<u8>) = read().map_err(|e: sqlx::Error| LedgerError::database(OPERATION, &e))?;
         Ok((end, Frontier::from_bytes(end, &bytes).ok()))
+    }
+
+    /// Adds the checkpoints of the next `wanted` events to what is compared.
+    async fn signed(&self, walk: &mut Walk, wanted: u32) -> Result<Option<Fault>, LedgerError> {
+        let after = walk.frontier.size();
+        for stored in self.checkpoints_between(after, after + u64::from(wanted)).await? {
+            let opened = stored.verifier.parse().and_then(|verifier| Checkpoint::open(&stored.note, &verifier));
+            match opened {
+                Ok(checkpoint) if checkpoint.size == stored.size => {
+                    walk.signed.entry(checkpoint.size).or_insert(checkpoint.root);
+                }
+                Ok(other) => {
+                    let detail = format!("it is the checkpoint of size {}", other.size);
+                    return Ok(Some(Fault::Signature { size: stored.size, detail }));
+                }
+                Err(error) => {
+                    return Ok(Some(Fault::Signature { size: stored.size, detail: error.to_string() }));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// A checkpoint, stored or kept outside, of more events than there were when the walk began.
+    async fn cut_off(&self, walk: &Walk, end: u64) -> Result<Option<Fault>, LedgerError> {
+        let now = self.head().await?.position;
+        let stored = self.latest_checkpoint().await?.map_or(0, |checkpoint| checkpoint.size);
+        let outside = walk.signed.last_key_value().map_or(0, |(size, _)| *size);
+        let signed = stored.max(outside);
+        Ok((signed > now.max(end)).then_some(Fault::CutOff { events: end, signed }))
     }
 
     /// Events that no append put there: the head, read in the same moment, does not know them.
@@ -182,6 +250,12 @@ impl Walk {
                 return Some(Fault::Changed { position, recorded: event.leaf_hash, found });
             }
             grow(&mut self.frontier, found, &mut self.nodes);
+            if let Some(signed) = self.signed.remove(&position) {
+                let found = self.frontier.root();
+                if found != signed {
+                    return Some(Fault::Checkpoint { size: position, signed, found });
+                }
+            }
         }
         None
     }
@@ -208,6 +282,16 @@ impl fmt::Display for Fault {
                     f,
                     "there are {events} events, and the head tells of {head}: events were cut off or added at the end"
                 )
+            }
+            Self::Checkpoint { size, signed, found } => {
+                write!(
+                    f,
+                    "the tree of {size} events has the root {found}, and was signed with {signed}: the history up to there was rewritten"
+                )
+            }
+            Self::Signature { size, detail } => write!(f, "the checkpoint of size {size} does not hold: {detail}"),
+            Self::CutOff { events, signed } => {
+                write!(f, "there are {events} events, and a tree of {signed} was signed: the end was cut off")
             }
             Self::Root { found, head } => {
                 write!(

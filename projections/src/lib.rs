@@ -3,7 +3,6 @@
 //! The doors read its views and start its tasks. Every view can be dropped and is rebuilt from the ledger.
 
 mod bus;
-mod leader;
 mod relay;
 mod runs;
 

@@ -187,7 +187,7 @@ async fn run(stack: &Stack) -> String {
         );
     }
     let begin = Instant::now();
-    let verified = ledger.verify(|_| {}).await.unwrap();
+    let verified = ledger.verify(&[], |_| {}).await.unwrap();
     assert_eq!(verified.fault, None);
     let rate = verified.events as f64 / begin.elapsed().as_secs_f64();
     let _ = writeln!(table, "\nverify: {:.0} events/s over {} events", rate, verified.events);

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use sqlx::Executor;
 use xagent_tree::{verify_consistency, verify_inclusion};
 
-use crate::world::World;
+use crate::world::{World, until};
 
 async fn filled() -> World {
     let world = World::new().await;
@@ -80,23 +80,94 @@ async fn every_kind_of_tampering_is_named() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_history_rewritten_with_its_hashes_does_not_fit_the_root_that_was_kept() {
-    let world = filled().await;
+/// The latest checkpoint, once it covers the whole ledger, as a file that somebody keeps outside.
+async fn kept_outside(world: &World) -> (String, String) {
+    let head = world.head().await;
     let alice = world.everything("alice");
-    let kept = alice.get("/v1/ledger/root").await.expect(200);
+    let signed = until("the ledger is signed", async || {
+        let latest = alice.get("/v1/ledger/checkpoint").await;
+        (latest.status == 200 && latest.body["size"].as_u64() >= Some(head)).then_some(latest.body)
+    })
+    .await;
+    let file = world.workspace.join("checkpoint");
+    std::fs::write(&file, signed["note"].as_str().unwrap()).unwrap();
+    (file.display().to_string(), signed["verifier"].as_str().unwrap().to_owned())
+}
+
+const TABLES: [&str; 4] = ["events", "ledger_head", "tree_nodes", "checkpoints"];
+
+/// Changes event 5 and every hash after it, so that the ledger is whole in itself again.
+async fn rewrite(world: &World, superuser: &sqlx::PgPool) {
+    let mut events = world.ledger().range(0, 1000).await.unwrap();
+    events[4].payload = events[4].payload.replace("\"g\"", "\"h\"");
+    let mut frontier = xagent_tree::Frontier::default();
+    for event in &mut events {
+        event.leaf_hash = xagent_tree::leaf_hash(event).unwrap();
+        frontier.push(event.leaf_hash, |_, _| {});
+        let update = sqlx::query("UPDATE events SET payload = $1::json, leaf_hash = $2 WHERE position = $3");
+        let update = update.bind(&event.payload).bind(event.leaf_hash.as_bytes().as_slice());
+        update.bind(i64::try_from(event.position).unwrap()).execute(superuser).await.unwrap();
+    }
+    let update = sqlx::query("UPDATE ledger_head SET frontier = $1").bind(frontier.to_bytes());
+    update.execute(superuser).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ledger_rewritten_as_a_whole_does_not_fit_what_was_signed() {
+    let mut world = filled().await;
+    let (file, key) = kept_outside(&world).await;
+    let outside = ["--json", "verify", "--key", &key, "--checkpoint", &file];
+    assert!(world.xagent(&outside).await.status.success());
+    world.kill_server().await;
     let superuser = world.superuser().await;
-    superuser.execute("ALTER TABLE events DISABLE TRIGGER ALL").await.unwrap();
-    let mut event = world.ledger().range(4, 1).await.unwrap().remove(0);
-    event.payload = event.payload.replace("\"g\"", "\"h\"");
-    event.leaf_hash = xagent_tree::leaf_hash(&event).unwrap();
-    let rewrite = "UPDATE events SET payload = $1::json, leaf_hash = $2 WHERE position = 5";
-    let rewrite = sqlx::query(rewrite).bind(&event.payload).bind(event.leaf_hash.as_bytes().as_slice());
-    rewrite.execute(&superuser).await.unwrap();
+    for table in TABLES {
+        superuser.execute(format!("ALTER TABLE {table} DISABLE TRIGGER ALL").as_str()).await.unwrap();
+    }
+    rewrite(&world, &superuser).await;
     let (code, said) = verify(&world).await;
-    assert_eq!((code, &said["fault"]["kind"]), (Some(1), &json!("root")), "{said:#}");
-    let now = alice.get(&format!("/v1/ledger/root?size={}", kept["size"])).await.expect(200);
-    assert_ne!(now["root"], kept["root"]);
+    assert_eq!((code, &said["fault"]["kind"]), (Some(1), &json!("checkpoint")), "{said:#}");
+
+    superuser.execute("DELETE FROM checkpoints").await.unwrap();
+    assert_eq!(verify(&world).await.0, Some(0), "nothing inside tells any more");
+    let told = world.xagent(&outside).await;
+    let said: Value = serde_json::from_slice(&told.stdout).unwrap();
+    assert_eq!((told.status.code(), &said["fault"]["kind"]), (Some(1), &json!("checkpoint")), "{said:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ledger_cut_off_together_with_its_head_does_not_fit_what_was_signed() {
+    let mut world = filled().await;
+    kept_outside(&world).await;
+    world.kill_server().await;
+    let superuser = world.superuser().await;
+    for table in TABLES {
+        superuser.execute(format!("ALTER TABLE {table} DISABLE TRIGGER ALL").as_str()).await.unwrap();
+    }
+    let mut frontier = xagent_tree::Frontier::default();
+    for event in world.ledger().range(0, 8).await.unwrap() {
+        frontier.push(event.leaf_hash, |_, _| {});
+    }
+    superuser.execute("DELETE FROM events WHERE position > 8").await.unwrap();
+    let update = sqlx::query("UPDATE ledger_head SET last_position = 8, frontier = $1").bind(frontier.to_bytes());
+    update.execute(&superuser).await.unwrap();
+    let (code, said) = verify(&world).await;
+    assert_eq!((code, &said["fault"]["kind"]), (Some(1), &json!("cut_off")), "{said:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_checkpoint_is_mirrored_outside_and_is_no_other_keys() {
+    let world = filled().await;
+    let (file, key) = kept_outside(&world).await;
+    let mirrored = world.workspace.with_file_name("mirror").join("checkpoint");
+    until("the checkpoint is mirrored", async || {
+        (std::fs::read_to_string(&mirrored).ok()? == std::fs::read_to_string(&file).unwrap()).then_some(())
+    })
+    .await;
+    let other = xagent_tree::Signer::new("xagent.local/ledger", &[1; 32]).verifier().to_string();
+    assert_ne!(key, other);
+    let refused = world.xagent(&["verify", "--key", &other, "--checkpoint", &file]).await;
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("not signed by the key `xagent.local/ledger`"));
 }
 
 fn digest(value: &Value) -> xagent_domain::Digest {

@@ -56,13 +56,28 @@ impl Home {
             (_, Some(file)) => {
                 std::fs::read(file).map_err(|error| self.failed("read", file, &error))?.trim_ascii().to_vec()
             }
-            (Err(_), None) => self.own_secret()?,
+            (Err(_), None) => self.own("jwt-secret")?,
         };
         Secret::new(bytes).map_err(|message| CliError::new(message, "make one with `openssl rand -hex 32`"))
     }
 
-    fn own_secret(&self) -> Result<Vec<u8>, CliError> {
-        let path = self.0.join("jwt-secret");
+    /// The seed of the key that signs checkpoints: 64 hex digits in a file, of this folder unless told otherwise, made
+    /// where there is none yet.
+    pub fn log_key(&self, file: Option<&Path>) -> Result<[u8; 32], CliError> {
+        let text = match file {
+            Some(file) => std::fs::read(file).map_err(|error| self.failed("read", file, &error))?,
+            None => self.own("checkpoint-key")?,
+        };
+        let mut seed = [0; 32];
+        let read = hex::decode_to_slice(text.trim_ascii(), &mut seed);
+        let remedy = "make one with `openssl rand -hex 32`, and keep it: it signs every checkpoint";
+        read.map(|()| seed)
+            .map_err(|error| CliError::new(format!("the checkpoint key is not 64 hex digits: {error}"), remedy))
+    }
+
+    /// A secret of this folder, made where there is none yet.
+    fn own(&self, name: &str) -> Result<Vec<u8>, CliError> {
+        let path = self.0.join(name);
         if let Ok(bytes) = std::fs::read(&path) {
             return Ok(bytes);
         }
@@ -71,6 +86,7 @@ impl Home {
         rand::rng().fill_bytes(&mut bytes);
         let text = hex::encode(bytes).into_bytes();
         self.write(&path, &text)?;
+        tracing::warn!(path = %path.display(), "secret.made");
         Ok(text)
     }
 

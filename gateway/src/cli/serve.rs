@@ -51,6 +51,20 @@ fn missing(server: &str, variable: &str) -> CliError {
     )
 }
 
+/// How the ledger's tree is signed.
+#[derive(Args, Clone)]
+pub struct Log {
+    /// The name of the log in its checkpoints
+    #[arg(long, env = "XAGENT_LOG_NAME", default_value = "xagent.local/ledger", value_name = "NAME")]
+    pub log_name: String,
+    /// The file that holds the key checkpoints are signed with, 64 hex digits
+    #[arg(long, env = "XAGENT_CHECKPOINT_KEY_FILE", value_name = "FILE")]
+    pub checkpoint_key_file: Option<PathBuf>,
+    /// A folder outside, to which the latest checkpoint is written about every second
+    #[arg(long, env = "XAGENT_CHECKPOINT_MIRROR", value_name = "DIR")]
+    pub checkpoint_mirror: Option<PathBuf>,
+}
+
 #[derive(Args)]
 pub struct Serve {
     #[command(flatten)]
@@ -64,6 +78,8 @@ pub struct Serve {
     /// A folder in which workspaces of runs may lie; may be repeated
     #[arg(long = "workspace", env = "XAGENT_WORKSPACES", value_delimiter = ':', value_name = "DIR")]
     workspaces: Vec<PathBuf>,
+    #[command(flatten)]
+    log: Log,
     /// How long one policy decision may take, in milliseconds
     #[arg(long, env = "XAGENT_POLICY_TIMEOUT_MS", default_value_t = 500, value_name = "MS", value_parser = clap::value_parser!(u64).range(1..=10_000))]
     policy_timeout_ms: u64,
@@ -79,6 +95,9 @@ impl Serve {
             listen: self.listen,
             secret: context.home.secret(self.secret_file.as_deref())?,
             workspaces: self.workspaces,
+            log_key: context.home.log_key(self.log.checkpoint_key_file.as_deref())?,
+            log_name: self.log.log_name,
+            checkpoint_mirror: self.log.checkpoint_mirror,
             policy_timeout_ms: self.policy_timeout_ms,
         };
         let server = start(&configuration).await?;

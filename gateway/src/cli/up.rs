@@ -19,7 +19,7 @@ use super::client::Client;
 use super::home::Connection;
 use super::replay::{Replayer, told};
 use super::run::{all_events, ended, waiting_approval};
-use super::serve::{Servers, asked_to_stop, log_to, start};
+use super::serve::{Log, Servers, asked_to_stop, log_to, start};
 use super::story::{Step, steps, tell};
 use super::terminal::Paint;
 use super::{CliError, Context};
@@ -35,6 +35,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub struct Up {
     #[command(flatten)]
     servers: Servers,
+    #[command(flatten)]
+    log: Log,
     /// The folder the sample run reviews, and the only one runs may work in
     #[arg(long, default_value = ".", value_name = "DIR")]
     workspace: PathBuf,
@@ -106,6 +108,9 @@ impl Up {
             listen: remembered_address(context),
             secret: context.home.secret(None)?,
             workspaces: vec![workspace],
+            log_key: context.home.log_key(self.log.checkpoint_key_file.as_deref())?,
+            log_name: self.log.log_name.clone(),
+            checkpoint_mirror: self.log.checkpoint_mirror.clone(),
             policy_timeout_ms: 500,
         })
     }

@@ -1,5 +1,6 @@
 //! `xagent verify`.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -8,6 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use xagent_commands::SystemClock;
 use xagent_ledger::{Ledger, LedgerOptions};
+use xagent_tree::{Checkpoint, Verifier};
 
 use super::serve::Servers;
 use super::terminal::Paint;
@@ -20,6 +22,12 @@ use super::{CliError, Context};
 pub struct Verify {
     #[command(flatten)]
     servers: Servers,
+    /// A checkpoint that was kept outside; may be repeated
+    #[arg(long = "checkpoint", value_name = "FILE", requires = "key")]
+    checkpoints: Vec<PathBuf>,
+    /// The key that checks those checkpoints, NAME+HASH+KEY as GET /v1/ledger/checkpoint shows it
+    #[arg(long, value_name = "KEY")]
+    key: Option<Verifier>,
 }
 
 impl Verify {
@@ -27,7 +35,7 @@ impl Verify {
         let database = self.servers.database(&context.home)?;
         let ledger = Ledger::connect(&database, Arc::new(SystemClock), LedgerOptions::default())?;
         let progress = progress(ledger.head().await?.position, context.json);
-        let verification = ledger.verify(|done| progress.set_position(done)).await?;
+        let verification = ledger.verify(&self.outside()?, |done| progress.set_position(done)).await?;
         progress.finish_and_clear();
         let paint = Paint::stdout();
         let (events, root) = (verification.events, verification.root);
@@ -37,6 +45,18 @@ impl Verify {
         };
         context.print(&json!(verification), &text);
         Ok(if verification.fault.is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+}
+
+impl Verify {
+    fn outside(&self) -> Result<Vec<Checkpoint>, CliError> {
+        let Some(key) = &self.key else { return Ok(Vec::new()) };
+        let read = |path: &PathBuf| {
+            let wrong = |message: String| CliError::new(format!("{}: {message}", path.display()), "check file and key");
+            let note = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+            Checkpoint::open(&note, key).map_err(|error| wrong(error.to_string()))
+        };
+        self.checkpoints.iter().map(read).collect()
     }
 }
 

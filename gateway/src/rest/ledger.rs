@@ -5,7 +5,7 @@ use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use xagent_domain::Digest;
 use xagent_domain::governed::Refusal;
-use xagent_ledger::{ConsistencyProof, InclusionProof};
+use xagent_ledger::{ConsistencyProof, InclusionProof, StoredCheckpoint};
 
 use super::Doors;
 use super::extract::{Calling, Parameters};
@@ -39,6 +39,25 @@ pub async fn root(
     }
     let root = doors.commands.ledger().root_at(size).await.map_err(|error| calling.problem(error))?;
     Ok(Json(Tree { size, root }))
+}
+
+/// A signed tree.
+#[derive(Serialize)]
+pub struct Signed {
+    size: u64,
+    /// C2SP signed note.
+    note: String,
+    /// The key that checks it; compare it with the one you were told.
+    verifier: String,
+}
+
+/// `GET /v1/ledger/checkpoint`: the latest one.
+pub async fn checkpoint(State(doors): State<Doors>, calling: Calling) -> Result<Json<Signed>, Problem> {
+    allowed(&doors, &calling).await?;
+    let latest = doors.commands.ledger().latest_checkpoint().await.map_err(|error| calling.problem(error))?;
+    let none = || Refusal::NotFound { what: "checkpoint", id: "latest".to_owned() };
+    let StoredCheckpoint { size, note, verifier } = latest.ok_or_else(|| calling.problem(none()))?;
+    Ok(Json(Signed { size, note, verifier }))
 }
 
 #[derive(Deserialize)]

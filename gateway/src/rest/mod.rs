@@ -64,6 +64,7 @@ pub fn router(doors: Doors) -> Router {
         .route("/v1/approvals/{approval}/refuse", post(approvals::refuse))
         .route("/v1/tools", post(tools::register).get(tools::list))
         .route("/v1/ledger/root", get(ledger::root))
+        .route("/v1/ledger/checkpoint", get(ledger::checkpoint))
         .route("/v1/ledger/proof", get(ledger::inclusion))
         .route("/v1/ledger/consistency", get(ledger::consistency))
         .route("/v1/bundles", post(bundles::publish))

@@ -80,10 +80,11 @@ impl Checkpoint {
     fn read(body: &str) -> Result<Self, CheckpointError> {
         let malformed = CheckpointError::Malformed;
         let mut lines = body.lines();
-        let mut next = || lines.next().filter(|line| !line.is_empty()).ok_or(malformed("three lines are expected"));
+        let mut next =
+            || lines.next().filter(|line| !line.is_empty()).ok_or_else(|| malformed("three lines are expected"));
         let (origin, size, root) = (next()?, next()?, next()?);
         let plain = size == "0" || !size.starts_with('0');
-        let size = size.parse().ok().filter(|_| plain).ok_or(malformed("its size is no number"))?;
+        let size = size.parse().ok().filter(|_| plain).ok_or_else(|| malformed("its size is no number"))?;
         let root: Vec<u8> = STANDARD.decode(root).map_err(|_| malformed("its root is not base64"))?;
         let root = <[u8; 32]>::try_from(root).map_err(|_| malformed("its root has not 32 bytes"))?;
         Ok(Self { origin: origin.to_owned(), size, root: Digest::from_bytes(root) })

@@ -8,12 +8,11 @@ use async_nats::jetstream::context::PublishError;
 use async_nats::jetstream::message::PublishMessage;
 use tokio_util::sync::CancellationToken;
 use xagent_domain::Recorded;
-use xagent_ledger::{Lease, Ledger, LedgerError};
+use xagent_ledger::{Lease, Led, Ledger, LedgerError, lead};
 
 pub use cloud_event::{CloudEvent, subject};
 
 use crate::Bus;
-use crate::leader::{Led, lead};
 
 /// Events published before their acknowledgements are awaited.
 const BATCH: u32 = 500;

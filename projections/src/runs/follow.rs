@@ -6,12 +6,11 @@ use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
 use async_nats::jetstream::{self};
 use futures::{FutureExt, StreamExt};
 use tokio_util::sync::CancellationToken;
-use xagent_ledger::{Lease, Ledger};
+use xagent_ledger::{Lease, Led, Ledger, lead};
 
 use super::apply::{apply, catch_up};
 use super::{RunViews, ViewError};
 use crate::Bus;
-use crate::leader::{Led, lead};
 use crate::relay::CloudEvent;
 
 /// Events applied at once.

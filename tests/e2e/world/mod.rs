@@ -166,6 +166,7 @@ impl World {
             .env("XAGENT_REDIS_URL", self.stack.redis_url())
             .env("XAGENT_JWT_SECRET", SECRET)
             .env("XAGENT_HOME", self.workspace.with_file_name("home"))
+            .env("XAGENT_CHECKPOINT_MIRROR", self.workspace.with_file_name("mirror"))
             .env("XAGENT_LOG", "error");
     }
 }

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use rand::Rng;
 use tokio_util::sync::CancellationToken;
-use xagent_ledger::{Lease, Ledger, LedgerError};
+
+use crate::{Lease, Ledger, LedgerError};
 
 /// How long a follower waits before it tries to lead.
 const FOLLOW: Duration = Duration::from_secs(1);
 
 /// Work that one process at a time does.
-pub(crate) trait Led: Sync {
+pub trait Led: Sync {
     /// What the lease is called.
     const KEY: &'static str;
     /// Why the work broke off.
@@ -25,7 +26,7 @@ pub(crate) trait Led: Sync {
 }
 
 /// Leads or follows until `stop`.
-pub(crate) async fn lead<L: Led>(led: &L, stop: &CancellationToken) {
+pub async fn lead<L: Led>(led: &L, stop: &CancellationToken) {
     let mut failures = 0;
     while !stop.is_cancelled() {
         let leading = async {
