@@ -198,7 +198,7 @@ fn main() {
     let folder =
         std::env::var_os("XAGENT_TEST_ROOT").map_or_else(std::env::temp_dir, PathBuf::from).join("bench-ledger");
     std::fs::create_dir_all(&folder).unwrap();
-    let elsewhere = || Need::Existing(String::new());
+    let elsewhere = || Need::None;
     let options = StackOptions { folder, postgres: Need::Private, nats: elsewhere(), redis: elsewhere() };
     let stack = Stack::start(options).unwrap();
     let table = tokio::runtime::Runtime::new().unwrap().block_on(run(&stack));

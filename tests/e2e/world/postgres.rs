@@ -37,7 +37,7 @@ pub async fn database() -> String {
 
 async fn start() -> Shared {
     let folder = folder("postgres-").keep();
-    let elsewhere = || Need::Existing(String::new());
+    let elsewhere = || Need::None;
     let options = StackOptions { folder, postgres: Need::Private, nats: elsewhere(), redis: elsewhere() };
     let stack = blocking(move || Stack::start(options)).await;
     let url = stack.postgres_url().to_owned();
