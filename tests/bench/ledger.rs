@@ -16,7 +16,7 @@ use serde_json::json;
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{Executor, PgPool};
 use xagent_domain::tool::{Registration, Tool, ToolEvent};
-use xagent_domain::{CanonicalJson, Metadata, Tenant};
+use xagent_domain::{CanonicalJson, Digest, Metadata, Tenant};
 use xagent_ledger::{Append, Clock, Expected, Folded, Ledger, LedgerOptions};
 use xagent_stack::{Need, Stack, StackOptions};
 
@@ -142,12 +142,16 @@ async fn bare(pool: PgPool) -> Figures {
     measure(1, move |number| {
         let (pool, payload, metadata) = (pool.clone(), payload.clone(), metadata.clone());
         async move {
-            let sql = "INSERT INTO bare SELECT 'tool', $1 || i, 1, 'ToolRegistered', '1', $2::json, $3::json, $4 + i, 'default', \
-                       now(), sha256(i::text::bytea) FROM generate_series(1, $5) AS i";
-            let batch = i64::try_from(BARE_BATCH).unwrap();
-            let first = i64::try_from(number).unwrap() * batch;
-            let insert = sqlx::query(sql).bind(format!("b{number}-")).bind(payload.as_str()).bind(metadata.as_str());
-            insert.bind(first).bind(batch).execute(&pool).await.unwrap();
+            let first = i64::try_from(number * BARE_BATCH as u64).unwrap();
+            let positions: Vec<i64> = (first + 1..).take(BARE_BATCH).collect();
+            let ids: Vec<String> = positions.iter().map(|position| format!("b-{position}")).collect();
+            let leaves: Vec<Vec<u8>> = ids.iter().map(|id| Digest::of(id.as_bytes()).as_bytes().to_vec()).collect();
+            let same = |text: &CanonicalJson| vec![text.as_str().to_owned(); BARE_BATCH];
+            let sql = "INSERT INTO bare SELECT 'tool', id, 1, 'ToolRegistered', '1', payload::json, metadata::json, position, \
+                       'default', now(), leaf FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bytea[]) \
+                       AS row (id, payload, metadata, position, leaf)";
+            let insert = sqlx::query(sql).bind(ids).bind(same(&payload)).bind(same(&metadata));
+            insert.bind(positions).bind(leaves).execute(&pool).await.unwrap();
             BARE_BATCH as u64
         }
     })
