@@ -9,7 +9,15 @@ use crate::StackError;
 /// Held for as long as an instance uses its folder; the system lets go of it when the process ends, however it ends.
 #[derive(Debug)]
 pub struct InstanceLock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for InstanceLock {
+    /// Closing is not enough: a child that is just being started holds the file, and with it the lock, until it runs.
+    fn drop(&mut self) {
+        // Where it fails, the lock ends with the process.
+        let _held = self.file.unlock();
+    }
 }
 
 impl InstanceLock {
@@ -22,7 +30,7 @@ impl InstanceLock {
         match file.try_lock() {
             Ok(()) => {
                 file.set_len(0).and_then(|()| write!(file, "{}", std::process::id())).map_err(failed)?;
-                Ok(Self { _file: file })
+                Ok(Self { file })
             }
             Err(TryLockError::WouldBlock) => {
                 let mut pid = String::new();
