@@ -35,7 +35,9 @@ pub enum CanonicalError {
 impl CanonicalJson {
     /// The canonical form of `value`.
     pub fn of<T: Serialize>(value: &T) -> Result<Self, CanonicalError> {
-        serde_json_canonicalizer::to_string(value).map(Self).map_err(|e| CanonicalError::Serialise(e.to_string()))
+        let failed = |error: String| CanonicalError::Serialise(error);
+        let bytes = crate::jcs::to_vec(value).map_err(|error| failed(error.to_string()))?;
+        String::from_utf8(bytes).map(Self).map_err(|error| failed(error.to_string()))
     }
 
     /// Parses any JSON text, refusing integers that other readers would round, and canonicalises it.
@@ -88,7 +90,7 @@ pub fn without_floats(value: Value) -> Value {
 }
 
 fn float_as_exact(number: Number) -> Value {
-    let text = serde_json_canonicalizer::to_string(&number).unwrap_or_else(|_| number.to_string());
+    let text = CanonicalJson::of(&number).map_or_else(|_| number.to_string(), CanonicalJson::into_string);
     match text.parse::<i64>() {
         Ok(whole) if whole.unsigned_abs() <= SAFE_INTEGER => Value::from(whole),
         _ => Value::String(text),

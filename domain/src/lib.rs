@@ -13,6 +13,7 @@ mod digest;
 pub mod governed;
 mod id;
 mod input;
+mod jcs;
 mod principal;
 mod question;
 mod recorded;
@@ -31,4 +32,4 @@ pub use id::{ApprovalId, CallId, CommandId, DecisionId, GoalId, IdError, RunId, 
 pub use input::{command_inquiry, tool_inquiry};
 pub use principal::Principal;
 pub use question::{Context, Inquiry, Intent, Question, Usage};
-pub use recorded::{Metadata, Recorded, canonical_event};
+pub use recorded::{Metadata, Place, Placeless, Recorded, canonical_event};

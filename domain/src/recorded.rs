@@ -1,5 +1,7 @@
 //! An event as it stands in the ledger, and the bytes its leaf hash covers.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{CanonicalError, CanonicalJson, Digest, Tenant};
@@ -46,24 +48,86 @@ pub struct Recorded {
     pub leaf_hash: Digest,
 }
 
+/// Where an event stands, and since when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Place in the whole ledger, from 1.
+    pub position: u64,
+    /// Microseconds since 1970-01-01T00:00:00Z.
+    pub recorded_at_us: i64,
+    /// Place in the stream, from 1.
+    pub sequence: u64,
+}
+
+/// What an event says, without its place. `payload` and `metadata` are canonical JSON.
+#[derive(Clone, Copy, Debug)]
+pub struct Placeless<'a> {
+    /// Whose event.
+    pub tenant: &'a Tenant,
+    /// Type of aggregate.
+    pub aggregate_type: &'a str,
+    /// Id of the aggregate.
+    pub aggregate_id: &'a str,
+    /// Name of the fact.
+    pub event_type: &'a str,
+    /// Version of the payload's shape.
+    pub event_version: &'a str,
+    /// Canonical JSON.
+    pub payload: &'a str,
+    /// Canonical JSON.
+    pub metadata: &'a str,
+}
+
+impl Placeless<'_> {
+    /// The canonical event up to its place, and what comes behind it.
+    pub fn around_place(&self) -> Result<(String, String), CanonicalError> {
+        let text = |value: &str| CanonicalJson::of(&value).map(CanonicalJson::into_string);
+        let before = format!(
+            "{{\"aggregate_id\":{},\"aggregate_type\":{},\"event_type\":{},\"event_version\":{},\"metadata\":{},\"payload\":{},",
+            text(self.aggregate_id)?,
+            text(self.aggregate_type)?,
+            text(self.event_type)?,
+            text(self.event_version)?,
+            self.metadata,
+            self.payload,
+        );
+        Ok((before, format!(",\"tenant\":{}}}", text(self.tenant.as_str())?)))
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { position, recorded_at_us, sequence } = self;
+        write!(f, "\"position\":{position},\"recorded_at_us\":{recorded_at_us},\"sequence\":{sequence}")
+    }
+}
+
+impl Recorded {
+    /// The event without its place.
+    pub fn placeless(&self) -> Placeless<'_> {
+        Placeless {
+            tenant: &self.tenant,
+            aggregate_type: &self.aggregate_type,
+            aggregate_id: &self.aggregate_id,
+            event_type: &self.event_type,
+            event_version: &self.event_version,
+            payload: &self.payload,
+            metadata: &self.metadata,
+        }
+    }
+
+    /// Its place.
+    pub fn place(&self) -> Place {
+        Place { position: self.position, recorded_at_us: self.recorded_at_us, sequence: self.sequence }
+    }
+}
+
 /// The canonical event: one JSON object in RFC 8785 form whose `payload` and `metadata` are the recorded texts.
 ///
 /// Keys are written in order and both texts are canonical already, so nothing is parsed or re-serialised.
 pub fn canonical_event(event: &Recorded) -> Result<String, CanonicalError> {
-    let text = |value: &str| CanonicalJson::of(&value).map(CanonicalJson::into_string);
-    Ok(format!(
-        "{{\"aggregate_id\":{},\"aggregate_type\":{},\"event_type\":{},\"event_version\":{},\"metadata\":{},\"payload\":{},\"position\":{},\"recorded_at_us\":{},\"sequence\":{},\"tenant\":{}}}",
-        text(&event.aggregate_id)?,
-        text(&event.aggregate_type)?,
-        text(&event.event_type)?,
-        text(&event.event_version)?,
-        event.metadata,
-        event.payload,
-        event.position,
-        event.recorded_at_us,
-        event.sequence,
-        text(event.tenant.as_str())?,
-    ))
+    let (before, after) = event.placeless().around_place()?;
+    Ok(format!("{before}{}{after}", event.place()))
 }
 
 #[cfg(test)]
