@@ -36,7 +36,7 @@ impl Default for LedgerOptions {
     }
 }
 
-const SESSION: &str = "SET ROLE xagent_app; SET synchronous_commit = on; SET statement_timeout = '3s'; \
+pub(crate) const SESSION: &str = "SET ROLE xagent_app; SET synchronous_commit = on; SET statement_timeout = '3s'; \
                        SET lock_timeout = '2s'; SET idle_in_transaction_session_timeout = '5s'";
 
 impl Ledger {
@@ -50,8 +50,8 @@ impl Ledger {
             .connect_lazy_with(connect.clone());
         let (committed, _) = tokio::sync::watch::channel(0);
         let listener = tail::listen(connect.clone(), committed.clone());
-        let leases = Arc::new(Leases::new(connect));
-        let queue = append::start(pool.clone(), clock, committed.clone(), options.operation_timeout);
+        let leases = Arc::new(Leases::new(connect.clone()));
+        let queue = append::start(connect, clock, committed.clone(), options.operation_timeout);
         Ok(Self(Arc::new(Inner { pool, options, committed, queue, cache: Cache::new(), listener, leases })))
     }
 

@@ -80,6 +80,14 @@ impl LedgerError {
         if away { Self::Unavailable { operation, detail } } else { Self::Failed { operation, detail } }
     }
 
+    /// What happened, without the operation.
+    pub(crate) fn detail(&self) -> String {
+        match self {
+            Self::Unavailable { detail, .. } | Self::Failed { detail, .. } => detail.clone(),
+            other => other.to_string(),
+        }
+    }
+
     /// Whether trying again later can help.
     pub fn is_unavailable(&self) -> bool {
         matches!(self, Self::Unavailable { .. })

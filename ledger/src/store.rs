@@ -122,6 +122,9 @@ where
         context: FoldedContext<D>,
         metadata: HashMap<String, String>,
     ) -> Result<Vec<EventEnvelope<Folded<D>>>, AggregateError<D::Refusal>> {
+        if events.is_empty() {
+            return Ok(Vec::new());
+        }
         let known = |name: &str| metadata.get(name).cloned().unwrap_or_default();
         let appended = self
             .ledger

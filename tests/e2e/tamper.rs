@@ -46,8 +46,8 @@ async fn every_kind_of_tampering_is_named() {
         (&["DELETE FROM events WHERE position > 9"], "head", None),
         (
             &[
-                "UPDATE events SET position = -position WHERE position IN (5, 8)",
-                "UPDATE events SET position = 13 + position WHERE position < 0",
+                "UPDATE events SET position = position + 1000 WHERE position IN (5, 8)",
+                "UPDATE events SET position = 1013 - position WHERE position > 1000",
             ],
             "changed",
             Some(5),
@@ -66,8 +66,7 @@ async fn every_kind_of_tampering_is_named() {
         let world = filled().await;
         assert_eq!(verify(&world).await.0, Some(0));
         let superuser = world.superuser().await;
-        let off = "ALTER TABLE events DISABLE TRIGGER ALL; ALTER TABLE ledger_head DISABLE TRIGGER ALL; \
-                   ALTER TABLE events DROP CONSTRAINT events_position_check";
+        let off = "ALTER TABLE events DISABLE TRIGGER ALL; ALTER TABLE ledger_head DISABLE TRIGGER ALL";
         superuser.execute(off).await.unwrap();
         for change in changes {
             assert!(superuser.execute(*change).await.unwrap().rows_affected() > 0, "{change}");

@@ -1,215 +1,281 @@
 //! The appender: takes what is queued, commits it as one batch, answers each command. Batches form by themselves while one
 //! is being committed; a lone command waits for nobody.
 
-use std::collections::HashMap;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::{PgPool, Postgres, Transaction};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use sqlx::postgres::PgConnectOptions;
+use tokio::sync::watch;
 
-use super::batch::{Batch, Knowledge, Verdict, plan};
-use super::statement::{Reply, ask, reply, write};
-use super::{Answer, Expected, Ground, Inbox, OPERATION, Pending, Stream, raise};
+use super::batch::{Batch, Knowledge};
+use super::link::{Link, out_of_turn};
+use super::queue::Queue;
+use super::statement::Reply;
+use super::{Ground, Inbox, OPERATION, Pending, raise};
 use crate::{Clock, LedgerError};
 
-/// Commands in one batch at most.
-const BATCH: usize = 256;
-/// Commands that may wait.
-const QUEUE: usize = 1024;
-/// Logs whose place is remembered.
-const LOGS: usize = 1000;
-/// Kibibytes that may wait.
-const QUEUE_KIB: u32 = 64 * 1024;
-
-/// Where commands wait.
-pub(crate) struct Queue {
-    commands: mpsc::Sender<Pending>,
-    room: Arc<Semaphore>,
-}
-
-impl Queue {
-    /// Room for so many bytes, or an error: the queue never grows past its bounds.
-    pub(crate) fn room(&self, bytes: usize) -> Result<OwnedSemaphorePermit, LedgerError> {
-        let kib = u32::try_from(bytes / 1024 + 1).unwrap_or(u32::MAX);
-        Arc::clone(&self.room).try_acquire_many_owned(kib).map_err(|_| full())
-    }
-
-    pub(crate) fn send(&self, command: Pending) -> Result<(), LedgerError> {
-        self.commands.try_send(command).map_err(|_| full())
-    }
-}
-
-fn full() -> LedgerError {
-    LedgerError::Unavailable { operation: OPERATION, detail: "too many commands are waiting".to_owned() }
-}
+/// Streams whose place is remembered.
+const STREAMS: usize = 100_000;
 
 struct Appender {
-    pool: PgPool,
+    clock: Arc<dyn Clock>,
+    committed: watch::Sender<u64>,
+    /// The connection; away while a batch is on its way.
+    link: Option<Link>,
+    /// Where the ledger is once the batch that is on its way is in, if that is known.
+    ground: Option<Ground>,
+    /// Where streams are on that ground.
+    knowledge: Knowledge,
+    /// Whether other processes write too: then it is better to ask first.
+    crowded: bool,
+}
+
+/// A batch on its way, and what became of it.
+struct Landed {
+    link: Link,
+    batch: Batch,
+    reply: Result<Reply, LedgerError>,
+}
+
+type Flight = Pin<Box<dyn Future<Output = Landed> + Send>>;
+
+/// Starts the appender. It ends when its queue is dropped.
+pub(crate) fn start(
+    connect: PgConnectOptions,
     clock: Arc<dyn Clock>,
     committed: watch::Sender<u64>,
     patience: Duration,
-    /// Where the ledger was after the last batch, if that is known.
-    ground: Option<Ground>,
-    /// Where logs were after the last batch: their writers do not say where they expect them.
-    logs: HashMap<Stream, u64>,
-}
-
-/// Starts the appender. It ends when its queue is dropped.
-pub(crate) fn start(pool: PgPool, clock: Arc<dyn Clock>, committed: watch::Sender<u64>, patience: Duration) -> Queue {
-    let (commands, inbox) = mpsc::channel(QUEUE);
-    let appender = Appender { pool, clock, committed, patience, ground: None, logs: HashMap::new() };
+) -> Queue {
+    let (queue, inbox) = Queue::new();
+    let link = Some(Link::new(connect, patience));
+    let appender = Appender { clock, committed, link, ground: None, knowledge: Knowledge::default(), crowded: false };
     tokio::spawn(appender.run(inbox));
-    Queue { commands, room: Arc::new(Semaphore::new(QUEUE_KIB as usize)) }
+    queue
 }
 
 impl Appender {
     async fn run(mut self, mut inbox: Inbox) {
-        let mut commands: Vec<Pending> = Vec::new();
-        loop {
-            if commands.is_empty() {
-                match inbox.recv().await {
-                    Some(command) => commands.push(command),
-                    None => return,
+        let (mut next, mut flight, mut open) = (self.batch(), None::<Flight>, true);
+        while open || flight.is_some() || !next.commands.is_empty() {
+            if flight.is_none() && !next.commands.is_empty() {
+                next = match self.launch(next) {
+                    Ok(launched) => {
+                        flight = Some(launched);
+                        self.batch()
+                    }
+                    Err(commands) => {
+                        let waiting = self.settle(commands).await;
+                        self.plan(waiting)
+                    }
+                };
+                continue;
+            }
+            tokio::select! {
+                biased;
+                command = inbox.recv(), if open && next.has_room() => match command {
+                    Some(command) => next.admit(command, &self.knowledge, self.clock.now_us()),
+                    None => open = false,
+                },
+                landed = landing(&mut flight), if flight.is_some() => {
+                    flight = None;
+                    next = self.land(landed, next).await;
                 }
             }
-            while commands.len() < BATCH
-                && let Ok(command) = inbox.try_recv()
-            {
-                commands.push(command);
-            }
-            commands = self.settle(commands).await;
         }
     }
 
-    /// Commits what can be committed and answers it; gives back what has to wait for the next batch.
-    async fn settle(&mut self, commands: Vec<Pending>) -> Vec<Pending> {
-        match self.commit(&commands).await {
-            Ok(batch) => self.answer(commands, batch),
-            Err(error) => {
-                self.ground = None;
-                if commands.len() > 1 && !error.is_unavailable() {
-                    return self.one_by_one(commands).await;
+    /// An empty batch on what is known.
+    fn batch(&self) -> Batch {
+        Batch::on(self.ground.clone().unwrap_or_default())
+    }
+
+    fn plan(&self, commands: Vec<Pending>) -> Batch {
+        let mut batch = self.batch();
+        commands.into_iter().for_each(|command| batch.admit(command, &self.knowledge, self.clock.now_us()));
+        batch
+    }
+
+    /// Sends a batch on its way, or gives its commands back where it is better to ask first.
+    fn launch(&mut self, batch: Batch) -> Result<Flight, Vec<Pending>> {
+        let known = self.ground.is_some() && !self.crowded && !batch.is_blind();
+        let Some(mut link) = self.link.take_if(|_| known) else { return Err(batch.commands) };
+        self.stand_on(&batch);
+        Ok(Box::pin(async move {
+            let reply = link.write(&batch).await;
+            Landed { link, batch, reply }
+        }))
+    }
+
+    /// Deals with a batch that has landed; `next` was planned to follow on it.
+    async fn land(&mut self, landed: Landed, next: Batch) -> Batch {
+        let Landed { link, batch, reply } = landed;
+        self.link = Some(link);
+        let waiting = match reply {
+            Ok(Reply::Done) => {
+                let mut next = next;
+                for command in self.answer(batch) {
+                    next.admit(command, &self.knowledge, self.clock.now_us());
                 }
-                commands.into_iter().for_each(|command| fail(command, &error));
-                Vec::new()
+                return next;
+            }
+            Ok(held) => {
+                self.crowded = true;
+                self.settle_held(batch.commands, held).await
+            }
+            Err(error) if error.is_unavailable() => self.find_out(batch, error).await,
+            Err(_) => self.settle(batch.commands).await,
+        };
+        self.plan(waiting.into_iter().chain(next.commands).collect())
+    }
+
+    /// Whether the batch went in is unknown: its last leaf tells.
+    async fn find_out(&mut self, batch: Batch, lost: LedgerError) -> Vec<Pending> {
+        self.lose_ground();
+        let Some(leaf) = batch.events.last().map(|event| event.leaf_hash) else {
+            return fail_all(batch.commands, &lost);
+        };
+        let found = async {
+            let link = self.link()?;
+            let held = link.ask(&streams(&batch.commands), &batch.commands).await?;
+            Ok::<_, LedgerError>((link.leaf_at(batch.ground.position).await? == Some(leaf), held))
+        };
+        match found.await {
+            Ok((true, _)) => {
+                self.hang_up();
+                tracing::info!(position = batch.ground.position, "ledger.append.found");
+                self.answer(batch)
+            }
+            Ok((false, held)) => self.settle_held(batch.commands, held).await,
+            Err(error) => {
+                tracing::warn!(error = %error, "ledger.append.lost");
+                self.hang_up();
+                fail_all(batch.commands, &lost)
             }
         }
+    }
+
+    /// Asks where everything is and commits there, under the lock all the while; gives back what has to wait.
+    async fn settle(&mut self, commands: Vec<Pending>) -> Vec<Pending> {
+        let asked = async { self.link()?.ask(&streams(&commands), &commands).await };
+        match asked.await {
+            Ok(held) => self.settle_held(commands, held).await,
+            Err(error) => {
+                self.lose_ground();
+                self.one_by_one(commands, &error).await
+            }
+        }
+    }
+
+    async fn settle_held(&mut self, commands: Vec<Pending>, held: Reply) -> Vec<Pending> {
+        let streams = streams(&commands);
+        self.learn(&streams, &commands, held);
+        let batch = self.plan(commands);
+        self.knowledge.keys.clear();
+        let written = async { self.link()?.write(&batch).await };
+        let error = match written.await {
+            Ok(Reply::Done) => {
+                self.stand_on(&batch);
+                return self.answer(batch);
+            }
+            Ok(Reply::Held { .. }) => out_of_turn(),
+            Err(error) => error,
+        };
+        self.lose_ground();
+        self.hang_up();
+        self.one_by_one(batch.commands, &error).await
     }
 
     /// One of them does not go in, and nobody knows which: its neighbours must not suffer for it.
-    async fn one_by_one(&mut self, commands: Vec<Pending>) -> Vec<Pending> {
+    async fn one_by_one(&mut self, commands: Vec<Pending>, error: &LedgerError) -> Vec<Pending> {
+        if commands.len() == 1 || error.is_unavailable() {
+            return fail_all(commands, error);
+        }
         let mut waiting = Vec::new();
         for command in commands {
-            let alone = vec![command];
-            match self.commit(&alone).await {
-                Ok(batch) => waiting.extend(self.answer(alone, batch)),
-                Err(error) => {
-                    self.ground = None;
-                    alone.into_iter().for_each(|command| fail(command, &error));
-                }
-            }
+            waiting.extend(Box::pin(self.settle(vec![command])).await);
         }
         waiting
     }
 
-    async fn commit(&mut self, commands: &[Pending]) -> Result<Batch, LedgerError> {
-        let patience = self.patience;
-        let work = async {
-            if let Some(ground) = self.ground.take()
-                && let Some(batch) = self.try_on(&ground, commands).await?
-            {
-                return Ok(batch);
-            }
-            self.commit_locked(commands).await
-        };
-        match tokio::time::timeout(patience, work).await {
-            Ok(done) => done.map_err(|error| LedgerError::database(OPERATION, &error)),
-            Err(_) => Err(super::late()),
+    /// Takes over what the database answered about streams and keys.
+    fn learn(&mut self, streams: &[super::Stream], commands: &[Pending], held: Reply) {
+        let Reply::Held { ground, sequences, known } = held else { return };
+        let moved = self.ground.as_ref().is_none_or(|last| last.position != ground.position);
+        if moved {
+            self.knowledge.sequences.clear();
+        } else {
+            self.crowded = false;
         }
+        self.ground = Some(ground);
+        self.knowledge.sequences.extend(streams.iter().cloned().zip(sequences));
+        let keyed =
+            commands.iter().filter_map(|command| Some((command.tenant.clone(), command.command.as_ref()?.id.clone())));
+        self.knowledge.keys = keyed.zip(known).filter(|(_, known)| *known).map(|(key, _)| key).collect();
     }
 
-    /// One round trip: the statement refuses where the ledger or a stream is not where it is thought to be.
-    async fn try_on(&self, ground: &Ground, commands: &[Pending]) -> Result<Option<Batch>, sqlx::Error> {
-        let knowledge = Knowledge { sequences: self.remembered(commands), ..Knowledge::default() };
-        let batch = plan(commands, ground, &knowledge, self.clock.now_us());
-        if batch.is_blind() {
-            return Ok(None);
+    /// From here on everything is as the batch leaves it.
+    fn stand_on(&mut self, batch: &Batch) {
+        self.ground = Some(batch.ground.clone());
+        let sequences = &mut self.knowledge.sequences;
+        if sequences.len() > STREAMS {
+            sequences.clear();
         }
-        let row = write(ground.position, commands, &batch).fetch_one(&self.pool).await?;
-        Ok(reply(&row)?.done.then_some(batch))
+        sequences.extend(batch.streams.iter().map(|check| (check.stream.clone(), check.sequence)));
     }
 
-    /// Where the logs among the commands' streams were left.
-    fn remembered(&self, commands: &[Pending]) -> HashMap<Stream, u64> {
-        let mut sequences = HashMap::new();
-        for command in commands.iter().filter(|command| command.expected == Expected::Any) {
-            let stream = command.stream();
-            sequences.extend(self.logs.get(&stream).map(|sequence| (stream, *sequence)));
-        }
-        for command in commands.iter().filter(|command| command.expected != Expected::Any) {
-            sequences.remove(&command.stream());
-        }
-        sequences
+    fn lose_ground(&mut self) {
+        (self.ground, self.knowledge) = (None, Knowledge::default());
     }
 
-    /// Asks where everything is and appends there, under the lock all the while.
-    async fn commit_locked(&self, commands: &[Pending]) -> Result<Batch, sqlx::Error> {
-        let mut transaction: Transaction<'_, Postgres> = self.pool.begin().await?;
-        let asked = reply(&ask(commands).fetch_one(&mut *transaction).await?)?;
-        let knowledge = knowledge(commands, &asked);
-        let batch = plan(commands, &asked.ground, &knowledge, self.clock.now_us());
-        let row = write(asked.ground.position, commands, &batch).fetch_one(&mut *transaction).await?;
-        if !reply(&row)?.done {
-            return Err(sqlx::Error::Protocol("the ledger moved under its lock".to_owned()));
-        }
-        transaction.commit().await?;
-        Ok(batch)
+    fn link(&mut self) -> Result<&mut Link, LedgerError> {
+        self.link.as_mut().ok_or_else(out_of_turn)
     }
 
-    fn answer(&mut self, commands: Vec<Pending>, batch: Batch) -> Vec<Pending> {
+    fn hang_up(&mut self) {
+        self.link.iter_mut().for_each(Link::hang_up);
+    }
+
+    /// Answers the commands of a batch that is in; gives back those that take part in the next one.
+    fn answer(&self, batch: Batch) -> Vec<Pending> {
         self.committed.send_if_modified(|last| raise(last, batch.ground.position));
-        self.ground = Some(batch.ground);
         let mut waiting = Vec::new();
-        for (command, verdict) in commands.into_iter().zip(batch.verdicts) {
-            if let (Verdict::Place(receipt), Expected::Any) = (&verdict, command.expected) {
-                if self.logs.len() >= LOGS {
-                    self.logs.clear();
-                }
-                self.logs.insert(command.stream(), receipt.sequence);
+        for (command, verdict) in batch.commands.into_iter().zip(batch.verdicts) {
+            match verdict.answer(&command) {
+                // Who asked may have given up waiting.
+                Some(answer) => drop(command.answer.send(answer)),
+                None => waiting.push(command),
             }
-            let refusal = verdict.refusal(&command);
-            let answer = match (verdict, refusal) {
-                (_, Some(error)) => Err(error),
-                (Verdict::Place(receipt), None) => Ok(Answer::Placed(receipt)),
-                (Verdict::KeyKnown, None) => Ok(Answer::KeyKnown),
-                _ => {
-                    waiting.push(command);
-                    continue;
-                }
-            };
-            // Who asked may have given up waiting.
-            let _unheard = command.answer.send(answer);
         }
         waiting
     }
 }
 
-fn knowledge(commands: &[Pending], asked: &Reply) -> Knowledge {
-    let streams = commands.iter().map(Pending::stream);
-    let keyed = commands.iter().enumerate().filter(|(_, command)| command.command.is_some());
-    Knowledge {
-        sequences: streams.zip(asked.sequences.iter().copied()).collect(),
-        known_keys: keyed.zip(&asked.known).filter(|(_, known)| **known).map(|((place, _), _)| place).collect(),
+/// The batch that is on its way, once it has landed.
+async fn landing(flight: &mut Option<Flight>) -> Landed {
+    match flight {
+        Some(flight) => flight.await,
+        None => std::future::pending().await,
     }
 }
 
-fn fail(command: Pending, error: &LedgerError) {
-    let detail = error.to_string();
-    let error = match error.is_unavailable() {
-        true => LedgerError::Unavailable { operation: OPERATION, detail },
-        false => LedgerError::Failed { operation: OPERATION, detail },
-    };
-    // Who asked may have given up waiting.
-    let _unheard = command.answer.send(Err(error));
+/// The streams of commands, each once.
+fn streams(commands: &[Pending]) -> Vec<super::Stream> {
+    let mut streams: Vec<_> = commands.iter().map(|command| command.stream.clone()).collect();
+    streams.sort_unstable();
+    streams.dedup();
+    streams
+}
+
+fn fail_all(commands: Vec<Pending>, error: &LedgerError) -> Vec<Pending> {
+    for command in commands {
+        let detail = error.detail();
+        let error = match error.is_unavailable() {
+            true => LedgerError::Unavailable { operation: OPERATION, detail },
+            false => LedgerError::Failed { operation: OPERATION, detail },
+        };
+        // Who asked may have given up waiting.
+        drop(command.answer.send(Err(error)));
+    }
+    Vec::new()
 }

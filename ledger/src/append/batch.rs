@@ -1,32 +1,64 @@
-//! A batch: which of its commands go in, where their events stand, and the tree with them. Pure.
+//! A batch: which of its commands go in, where their events stand, and the tree with them. Commands are admitted one by one,
+//! while the batch before is still on its way. Pure.
 
 use std::collections::{HashMap, HashSet};
 
-use xagent_domain::{CanonicalError, Digest, Recorded};
-use xagent_tree::{Frontier, Subtree, leaf_hash};
+use xagent_domain::{CommandId, Digest, Place, Tenant};
+use xagent_tree::{Frontier, Subtree};
 
-use super::{Expected, Ground, Pending, Stream, Unplaced};
+use super::{Expected, Ground, Pending, Stream};
 use crate::{LedgerError, Receipt};
 
-/// What is known of streams and keys when a batch is planned.
+/// Commands in one batch at most.
+pub(super) const COMMANDS: usize = 256;
+/// A batch takes no further command once its events and blobs have this many bytes.
+const BYTES: usize = 8 * 1024 * 1024;
+
+/// What is known of streams and keys when commands are admitted.
 #[derive(Default)]
 pub(super) struct Knowledge {
     /// Sequences of streams. A stream that is missing is taken to be where its first command expects it.
     pub sequences: HashMap<Stream, u64>,
-    /// Places in the batch of commands whose keys were used before.
-    pub known_keys: HashSet<usize>,
+    /// Keys that were used before.
+    pub keys: HashSet<(Tenant, CommandId)>,
 }
 
 /// A planned batch.
 pub(super) struct Batch {
-    /// One verdict per command, in order.
+    pub commands: Vec<Pending>,
+    /// One verdict per command.
     pub verdicts: Vec<Verdict>,
-    /// The streams with the sequences they must be at.
-    pub streams: Vec<(Stream, u64)>,
-    pub events: Vec<Recorded>,
+    /// The position the batch follows on.
+    pub after: u64,
+    /// Where the ledger is with the batch in it.
+    pub ground: Ground,
+    /// Per stream of the batch.
+    pub streams: Vec<StreamCheck>,
+    pub events: Vec<Sealed>,
     /// Completed inner nodes that are stored.
     pub nodes: Vec<(Subtree, Digest)>,
-    pub ground: Ground,
+    places: HashMap<Stream, usize>,
+    keys: HashSet<(Tenant, CommandId)>,
+    bytes: usize,
+}
+
+/// A stream of a batch.
+pub(super) struct StreamCheck {
+    pub stream: Stream,
+    /// Where it is with the batch in it.
+    pub sequence: u64,
+    /// Where the database has to find it before the batch; nothing where that is known.
+    pub expected: Option<u64>,
+}
+
+/// An event with its place.
+pub(super) struct Sealed {
+    /// Its command's place in the batch.
+    pub command: usize,
+    /// Its place in the command.
+    pub event: usize,
+    pub sequence: u64,
+    pub leaf_hash: Digest,
 }
 
 /// What is to become of a command.
@@ -41,114 +73,117 @@ pub(super) enum Verdict {
     Wait,
     /// Its stream must be asked for first.
     Unknown,
-    /// It has no canonical form.
-    Unsealable(String),
-}
-
-/// Plans a batch on `ground`.
-pub(super) fn plan(commands: &[Pending], ground: &Ground, knowledge: &Knowledge, now_us: i64) -> Batch {
-    let recorded_at_us = now_us.max(ground.recorded_at_us);
-    let ground = Ground { recorded_at_us, ..ground.clone() };
-    let mut batch = Batch { verdicts: Vec::new(), streams: Vec::new(), events: Vec::new(), nodes: Vec::new(), ground };
-    let mut sequences = knowledge.sequences.clone();
-    let mut keys = HashSet::new();
-    for (place, command) in commands.iter().enumerate() {
-        let key = command.command.as_ref().map(|key| (&command.tenant, &key.id));
-        let verdict = match key {
-            Some(_) if knowledge.known_keys.contains(&place) => Verdict::KeyKnown,
-            Some(key) if keys.contains(&key) => Verdict::Wait,
-            _ => batch.admit(command, &mut sequences),
-        };
-        if let (Verdict::Place(_), Some(key)) = (&verdict, key) {
-            keys.insert(key);
-        }
-        batch.verdicts.push(verdict);
-    }
-    batch
 }
 
 impl Batch {
-    fn admit(&mut self, command: &Pending, sequences: &mut HashMap<Stream, u64>) -> Verdict {
-        let stream = command.stream();
-        let at = match (sequences.get(&stream).copied(), command.expected) {
+    /// An empty batch on `ground`.
+    pub(super) fn on(ground: Ground) -> Self {
+        Self {
+            commands: Vec::new(),
+            verdicts: Vec::new(),
+            after: ground.position,
+            ground,
+            streams: Vec::new(),
+            events: Vec::new(),
+            nodes: Vec::new(),
+            places: HashMap::new(),
+            keys: HashSet::new(),
+            bytes: 0,
+        }
+    }
+
+    /// Whether it takes another command.
+    pub(super) fn has_room(&self) -> bool {
+        self.commands.len() < COMMANDS && self.bytes < BYTES
+    }
+
+    /// Finds out what is to become of `command`, and takes it. The first one gives the batch its time.
+    pub(super) fn admit(&mut self, command: Pending, knowledge: &Knowledge, now_us: i64) {
+        if self.commands.is_empty() {
+            self.ground.recorded_at_us = self.ground.recorded_at_us.max(now_us);
+        }
+        let key = command.command.as_ref().map(|key| (command.tenant.clone(), key.id.clone()));
+        let verdict = match &key {
+            Some(key) if knowledge.keys.contains(key) => Verdict::KeyKnown,
+            Some(key) if self.keys.contains(key) => Verdict::Wait,
+            _ => self.place(&command, knowledge),
+        };
+        if matches!(verdict, Verdict::Place(_)) {
+            self.keys.extend(key);
+            self.bytes += command.size;
+        }
+        self.commands.push(command);
+        self.verdicts.push(verdict);
+    }
+
+    fn place(&mut self, command: &Pending, knowledge: &Knowledge) -> Verdict {
+        let here = self.places.get(&command.stream).and_then(|place| self.streams.get(*place));
+        let known = here.map(|check| check.sequence).or_else(|| knowledge.sequences.get(&command.stream).copied());
+        let at = match (known, command.expected) {
             (Some(found), Expected::Exactly(expected)) if found != expected => {
+                self.move_stream(&command.stream, found, None);
                 return Verdict::Conflict { expected, found };
             }
             (Some(found), _) => found,
             (None, Expected::Exactly(expected)) => expected,
             (None, Expected::Any) => return Verdict::Unknown,
         };
-        let (leaves, after) = (self.events.len(), self.ground.position);
-        for (unplaced, ordinal) in command.events.iter().zip(1_u64..) {
-            match self.seal(command, unplaced, after + ordinal, at + ordinal) {
-                Ok(event) => self.events.push(event),
-                Err(error) => {
-                    self.events.truncate(leaves);
-                    return Verdict::Unsealable(error.to_string());
-                }
-            }
+        let (after, first) = (self.ground.position, self.events.len());
+        for (event, unplaced) in command.events.iter().enumerate() {
+            let ordinal = event as u64 + 1;
+            let recorded_at_us = self.ground.recorded_at_us;
+            let place = Place { position: after + ordinal, recorded_at_us, sequence: at + ordinal };
+            let leaf_hash = unplaced.seed.at(place);
+            grow(&mut self.ground.frontier, leaf_hash, &mut self.nodes);
+            self.events.push(Sealed { command: self.commands.len(), event, sequence: at + ordinal, leaf_hash });
         }
-        let leaf_hashes: Vec<_> = self.events[leaves..].iter().map(|event| event.leaf_hash).collect();
-        leaf_hashes.iter().for_each(|leaf| grow(&mut self.ground.frontier, *leaf, &mut self.nodes));
-        let count = leaf_hashes.len() as u64;
+        let count = command.events.len() as u64;
         self.ground.position += count;
-        if !self.streams.iter().any(|(known, _)| *known == stream) {
-            self.streams.push((stream.clone(), at));
-        }
-        sequences.insert(stream, at + count);
+        self.move_stream(&command.stream, at + count, Some(at).filter(|_| known.is_none()));
         Verdict::Place(Receipt {
             first_position: after + 1,
             last_position: after + count,
-            aggregate_id: command.aggregate_id.clone(),
+            aggregate_id: command.stream.1.to_string(),
             sequence: at + count,
-            leaf_hashes,
+            leaf_hashes: self.events.iter().skip(first).map(|event| event.leaf_hash).collect(),
             tree_size: self.ground.position,
             root: self.ground.frontier.root(),
         })
     }
 
-    fn seal(
-        &self,
-        command: &Pending,
-        event: &Unplaced,
-        position: u64,
-        sequence: u64,
-    ) -> Result<Recorded, CanonicalError> {
-        let mut recorded = Recorded {
-            position,
-            tenant: command.tenant.clone(),
-            aggregate_type: command.aggregate_type.to_owned(),
-            aggregate_id: command.aggregate_id.clone(),
-            sequence,
-            event_type: event.event_type.to_owned(),
-            event_version: event.event_version.to_owned(),
-            payload: event.payload.clone(),
-            metadata: command.metadata.clone(),
-            recorded_at_us: self.ground.recorded_at_us,
-            leaf_hash: Digest::from_bytes([0; 32]),
-        };
-        recorded.leaf_hash = leaf_hash(&recorded)?;
-        Ok(recorded)
+    /// Notes where a stream is now; `expected` where the database has to find it before the batch.
+    fn move_stream(&mut self, stream: &Stream, sequence: u64, expected: Option<u64>) {
+        match self.places.get(stream).and_then(|place| self.streams.get_mut(*place)) {
+            Some(check) => check.sequence = sequence,
+            None => {
+                self.places.insert(stream.clone(), self.streams.len());
+                self.streams.push(StreamCheck { stream: stream.clone(), sequence, expected });
+            }
+        }
     }
 
     /// Whether the plan rests on something that has to be asked for first.
     pub(super) fn is_blind(&self) -> bool {
         self.verdicts.iter().any(|verdict| matches!(verdict, Verdict::Unknown))
     }
+
+    /// The commands that go in, with their receipts.
+    pub(super) fn placed(&self) -> impl Iterator<Item = &Pending> {
+        let pairs = self.commands.iter().zip(&self.verdicts);
+        pairs.filter(|(_, verdict)| matches!(verdict, Verdict::Place(_))).map(|(command, _)| command)
+    }
 }
 
 impl Verdict {
-    /// The error a refused command gets.
-    pub(super) fn refusal(&self, command: &Pending) -> Option<LedgerError> {
+    /// What the command is answered; nothing where it has to wait.
+    pub(super) fn answer(self, command: &Pending) -> Option<Result<super::Answer, LedgerError>> {
         match self {
+            Self::Place(receipt) => Some(Ok(super::Answer::Placed(receipt))),
+            Self::KeyKnown => Some(Ok(super::Answer::KeyKnown)),
             Self::Conflict { expected, found } => {
-                let (aggregate_id, expected, found) = (command.aggregate_id.clone(), *expected, *found);
-                Some(LedgerError::Conflict { aggregate_id, expected, found })
+                Some(Err(LedgerError::Conflict { aggregate_id: command.stream.1.to_string(), expected, found }))
             }
-            Self::Unsealable(detail) => {
-                Some(LedgerError::Failed { operation: super::OPERATION, detail: detail.clone() })
-            }
-            Self::Place(_) | Self::KeyKnown | Self::Wait | Self::Unknown => None,
+            Self::Wait | Self::Unknown => None,
         }
     }
 }

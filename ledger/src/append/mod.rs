@@ -2,13 +2,19 @@
 
 mod appender;
 mod batch;
+mod link;
+mod queue;
 mod statement;
 
-use tokio::sync::{mpsc, oneshot};
-use xagent_domain::{Blob, CanonicalJson, Decider, Digest, Event, Metadata, Tenant};
+use std::sync::Arc;
 
-pub(crate) use appender::{Queue, start};
+use tokio::sync::{mpsc, oneshot};
+use xagent_domain::{Blob, CanonicalJson, Decider, Digest, Event, Metadata, Placeless, Tenant};
+use xagent_tree::LeafSeed;
+
+pub(crate) use appender::start;
 pub(crate) use batch::grow;
+pub(crate) use queue::Queue;
 
 use crate::{CommandKey, Committed, Ledger, LedgerError, Receipt};
 
@@ -56,23 +62,18 @@ pub struct Appended<E> {
 /// A command in the queue, written out.
 pub(crate) struct Pending {
     pub tenant: Tenant,
-    pub aggregate_type: &'static str,
-    pub aggregate_id: String,
+    pub stream: Stream,
     pub expected: Expected,
     pub events: Vec<Unplaced>,
     /// Canonical JSON.
     pub metadata: String,
     pub blobs: Vec<Blob>,
     pub command: Option<CommandKey>,
+    /// About how many bytes it has.
+    pub size: usize,
     pub answer: oneshot::Sender<Result<Answer, LedgerError>>,
     /// Room in the queue, given back when the command leaves it.
     pub _room: tokio::sync::OwnedSemaphorePermit,
-}
-
-impl Pending {
-    fn stream(&self) -> Stream {
-        (self.aggregate_type, self.aggregate_id.clone())
-    }
 }
 
 /// An event without its place.
@@ -81,6 +82,7 @@ pub(crate) struct Unplaced {
     pub event_version: &'static str,
     /// Canonical JSON.
     pub payload: String,
+    pub seed: LeafSeed,
 }
 
 /// What became of a command.
@@ -95,23 +97,18 @@ impl Ledger {
     /// Appends the events of one command.
     pub async fn append<D: Decider>(&self, append: Append<D::Event>) -> Result<Appended<D::Event>, LedgerError> {
         let Append { tenant, aggregate_id, expected, events, blobs, metadata, command } = append;
+        if events.is_empty() {
+            return Err(failed("a command brings about at least one event"));
+        }
+        let (stream, metadata): (Stream, _) = ((D::TYPE, aggregate_id.into()), canonical(&metadata)?);
+        let unplaced = |event| unplaced(event, &tenant, &stream, &metadata);
         let unplaced = events.iter().map(unplaced).collect::<Result<Vec<_>, _>>()?;
-        let metadata = canonical(&metadata)?;
-        let room = self.0.queue.room(size(&unplaced, &blobs))?;
+        let size = size(&unplaced, &blobs);
+        let room = self.0.queue.room(size)?;
         let (answer, answered) = oneshot::channel();
-        let key = command.clone();
-        let pending = Pending {
-            tenant: tenant.clone(),
-            aggregate_type: D::TYPE,
-            aggregate_id,
-            expected,
-            events: unplaced,
-            metadata,
-            blobs,
-            command,
-            answer,
-            _room: room,
-        };
+        let (key, of) = (command.clone(), tenant.clone());
+        let pending =
+            Pending { tenant, stream, expected, events: unplaced, metadata, blobs, command, size, answer, _room: room };
         self.0.queue.send(pending)?;
         let patience = self.0.options.operation_timeout;
         let answered = tokio::time::timeout(patience, answered).await.map_err(|_| late())?.map_err(|_| late())??;
@@ -124,7 +121,7 @@ impl Ledger {
                 Ok(Appended { events: events.collect(), receipt, repeated: false })
             }
             (Answer::KeyKnown, Some(key)) => {
-                let receipt = self.receipt(&tenant, &key).await?.ok_or_else(late)?;
+                let receipt = self.receipt(&of, &key).await?.ok_or_else(late)?;
                 Ok(Appended { receipt, events: Vec::new(), repeated: true })
             }
             (Answer::KeyKnown, None) => Err(late()),
@@ -136,15 +133,25 @@ fn late() -> LedgerError {
     LedgerError::Unavailable { operation: OPERATION, detail: "no answer in time".to_owned() }
 }
 
-fn unplaced<E: Event>(event: &E) -> Result<Unplaced, LedgerError> {
-    let (event_type, event_version) = (event.event_type(), event.event_version());
-    Ok(Unplaced { event_type, event_version, payload: canonical(event)? })
+fn unplaced<E: Event>(
+    event: &E,
+    tenant: &Tenant,
+    (aggregate_type, aggregate_id): &Stream,
+    metadata: &str,
+) -> Result<Unplaced, LedgerError> {
+    let (event_type, event_version, payload) = (event.event_type(), event.event_version(), canonical(event)?);
+    let placeless =
+        Placeless { tenant, aggregate_type, aggregate_id, event_type, event_version, payload: &payload, metadata };
+    let seed = LeafSeed::new(&placeless).map_err(failed)?;
+    Ok(Unplaced { event_type, event_version, payload, seed })
 }
 
 fn canonical(value: &impl serde::Serialize) -> Result<String, LedgerError> {
-    let failed =
-        |error: xagent_domain::CanonicalError| LedgerError::Failed { operation: OPERATION, detail: error.to_string() };
     CanonicalJson::of(value).map(CanonicalJson::into_string).map_err(failed)
+}
+
+fn failed(detail: impl ToString) -> LedgerError {
+    LedgerError::Failed { operation: OPERATION, detail: detail.to_string() }
 }
 
 fn size(events: &[Unplaced], blobs: &[Blob]) -> usize {
@@ -160,7 +167,7 @@ pub(crate) fn raise(last: &mut u64, to: u64) -> bool {
 }
 
 /// Where the ledger is.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Ground {
     pub position: u64,
     pub recorded_at_us: i64,
@@ -169,8 +176,8 @@ pub(crate) struct Ground {
 
 pub(crate) type Inbox = mpsc::Receiver<Pending>;
 
-/// A stream of the ledger.
-pub(crate) type Stream = (&'static str, String);
+/// A stream of the ledger: type and id of its aggregate.
+pub(crate) type Stream = (&'static str, Arc<str>);
 
 /// A digest as it is bound to a statement.
 pub(crate) fn bytes(digest: &Digest) -> &[u8] {

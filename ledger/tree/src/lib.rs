@@ -11,15 +11,32 @@ pub use frontier::{Frontier, FrontierError, Subtree};
 pub use proof::{Range, consistency_ranges, inclusion_ranges, verify_consistency, verify_inclusion};
 
 use sha2::{Digest as _, Sha256};
-use xagent_domain::{CanonicalError, Digest, Recorded, canonical_event};
+use xagent_domain::{CanonicalError, Digest, Place, Placeless, Recorded};
 
 /// The leaf hash of an event: SHA-256(0x00 || canonical event), RFC 6962 section 2.1.
 pub fn leaf_hash(event: &Recorded) -> Result<Digest, CanonicalError> {
-    let canonical = canonical_event(event)?;
-    let mut hasher = Sha256::new();
-    hasher.update([0]);
-    hasher.update(canonical.as_bytes());
-    Ok(Digest::from_bytes(hasher.finalize().into()))
+    Ok(LeafSeed::new(&event.placeless())?.at(event.place()))
+}
+
+/// A leaf hash whose event has no place yet: all but a few bytes of it are hashed.
+#[derive(Clone)]
+pub struct LeafSeed {
+    hasher: Sha256,
+    after_place: String,
+}
+
+impl LeafSeed {
+    /// Of what the event says.
+    pub fn new(event: &Placeless<'_>) -> Result<Self, CanonicalError> {
+        let (before, after_place) = event.around_place()?;
+        Ok(Self { hasher: Sha256::new().chain_update([0]).chain_update(before), after_place })
+    }
+
+    /// The leaf hash of the event at `place`.
+    pub fn at(&self, place: Place) -> Digest {
+        let hasher = self.hasher.clone().chain_update(place.to_string()).chain_update(&self.after_place);
+        Digest::from_bytes(hasher.finalize().into())
+    }
 }
 
 /// The hash of an inner node: SHA-256(0x01 || left || right), RFC 6962 section 2.1.

@@ -1,0 +1,99 @@
+//! The appender's own connection: no pool to ask, its statements stay prepared, and the lock it may hold goes with it.
+
+use std::time::Duration;
+
+use sqlx::postgres::{PgArguments, PgConnectOptions, PgRow};
+use sqlx::query::Query;
+use sqlx::{Connection, Executor, PgConnection, Postgres, Row};
+use xagent_domain::Digest;
+
+use super::batch::Batch;
+use super::statement::{Reply, ask, reply, write};
+use super::{OPERATION, Pending, Stream, failed};
+use crate::LedgerError;
+use crate::connect::SESSION;
+use crate::read::digest;
+
+/// One plan for any arguments, and one that is right for a large ledger though it is made while the ledger is small: all
+/// that appending looks up, it looks up by an index.
+const PLANS: &str = "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_bitmapscan = off; \
+                     SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off";
+
+/// A connection that is made when it is needed, and given up after an error.
+pub(super) struct Link {
+    connect: PgConnectOptions,
+    connection: Option<PgConnection>,
+    patience: Duration,
+    /// Whether the session holds the lock since its last call.
+    holding: bool,
+}
+
+impl Link {
+    /// Not connected yet; each call may take `patience`.
+    pub(super) fn new(connect: PgConnectOptions, patience: Duration) -> Self {
+        Self { connect, connection: None, patience, holding: false }
+    }
+
+    /// Writes a batch where the ledger is where the batch says.
+    pub(super) async fn write(&mut self, batch: &Batch) -> Result<Reply, LedgerError> {
+        self.call(write(batch, self.holding)).await
+    }
+
+    /// Takes the lock, and finds out where everything is.
+    pub(super) async fn ask(&mut self, streams: &[Stream], commands: &[Pending]) -> Result<Reply, LedgerError> {
+        self.call(ask(streams, commands, self.holding)).await
+    }
+
+    /// The leaf hash at a position.
+    pub(super) async fn leaf_at(&mut self, position: u64) -> Result<Option<Digest>, LedgerError> {
+        let sql = "SELECT (SELECT leaf_hash FROM events WHERE position = $1)";
+        let row = self.row(sqlx::query(sql).bind(i64::try_from(position).unwrap_or(i64::MAX))).await?;
+        let leaf: Option<Vec<u8>> = row.try_get(0).map_err(|error| LedgerError::database(OPERATION, &error))?;
+        leaf.map(|leaf| digest(&leaf, "leaf_hash"))
+            .transpose()
+            .map_err(|error| LedgerError::database(OPERATION, &error))
+    }
+
+    /// Gives up the connection, and with it the lock.
+    pub(super) fn hang_up(&mut self) {
+        (self.connection, self.holding) = (None, false);
+    }
+
+    async fn call(&mut self, query: Query<'_, Postgres, PgArguments>) -> Result<Reply, LedgerError> {
+        let row = self.row(query).await?;
+        let reply = reply(&row).map_err(|error| LedgerError::database(OPERATION, &error))?;
+        self.holding = matches!(reply, Reply::Held { .. });
+        Ok(reply)
+    }
+
+    async fn row(&mut self, query: Query<'_, Postgres, PgArguments>) -> Result<PgRow, LedgerError> {
+        let work = async {
+            let connection = match &mut self.connection {
+                Some(connection) => connection,
+                none => {
+                    let mut fresh = PgConnection::connect_with(&self.connect).await?;
+                    fresh.execute(SESSION).await?;
+                    fresh.execute(PLANS).await?;
+                    none.insert(fresh)
+                }
+            };
+            query.fetch_one(connection).await
+        };
+        let result = match tokio::time::timeout(self.patience, work).await {
+            Ok(result) => result.map_err(|error| LedgerError::database(OPERATION, &error)),
+            Err(_) => Err(super::late()),
+        };
+        // After a mere refusal, of a key for instance, the connection is as good as before.
+        if let Err(error) = &result
+            && (self.holding || error.is_unavailable())
+        {
+            self.hang_up();
+        }
+        result
+    }
+}
+
+/// The answer was not one that can be given there.
+pub(super) fn out_of_turn() -> LedgerError {
+    failed("the ledger moved under its lock")
+}
