@@ -14,7 +14,7 @@ use crate::{Ledger, LedgerError, Loaded};
 const ENTRIES: NonZeroUsize = NonZeroUsize::MIN.saturating_add(9_999);
 /// Bytes kept at most, as the states are written.
 const BYTES: usize = 64 * 1024 * 1024;
-/// An aggregate is weighed again when it has grown by this many events.
+/// An aggregate is weighed again when it has grown by this many events and by a quarter: weighing costs what it weighs.
 const WEIGHED_EVERY: u64 = 64;
 
 type Key = (&'static str, Tenant, String);
@@ -74,7 +74,7 @@ impl Ledger {
     pub fn keep<D: Decider>(&self, tenant: &Tenant, aggregate_id: &str, state: D, sequence: u64) {
         let key = (D::TYPE, tenant.clone(), aggregate_id.to_owned());
         let weight = self.0.cache.kept().entries.peek(&key).map(|entry| (entry.bytes, entry.weighed_at));
-        let fresh = weight.filter(|(_, at)| sequence < at + WEIGHED_EVERY);
+        let fresh = weight.filter(|(_, at)| sequence < at + at / 4 + WEIGHED_EVERY);
         let (bytes, weighed_at) = fresh.unwrap_or_else(|| (weigh(&state), sequence));
         let entry = Entry { state: Arc::new(state), sequence, bytes, weighed_at };
         self.0.cache.kept().put(key, entry);

@@ -76,9 +76,6 @@ impl Executor {
 
     /// Carries out one command: all of its events are committed, or none.
     pub(crate) async fn execute<D: Governed>(&self, request: Request<D::Act>) -> Result<Executed<D>, CommandError> {
-        if let Some(repeated) = self.repetition(&request).await? {
-            return Ok(repeated);
-        }
         let usage = self.count(request.intent.as_ref(), request.on_behalf_of.as_ref());
         for attempt in 0..ATTEMPTS {
             // The first attempt is on the state this process remembers; only what fresh state says is said to the caller.
@@ -90,6 +87,11 @@ impl Executor {
                 }
                 Err(CommandError::Refused(_) | CommandError::Denied(_)) if warm => {
                     self.ledger.forget::<D>(&request.tenant, &request.aggregate_id);
+                    // A repeated command is found by its key when it is appended; where its own effects stand in its
+                    // way, it is found here.
+                    if let Some(repeated) = self.repetition(&request).await? {
+                        return Ok(repeated);
+                    }
                 }
                 other => return other,
             }

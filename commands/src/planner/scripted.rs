@@ -71,7 +71,7 @@ fn summary(run: &Run) -> String {
     let count = |status| run.results().values().filter(|result| result.status == status).count();
     format!(
         "{} steps: {} succeeded, {} failed, {} denied, {} refused, {} interrupted",
-        run.results().len(),
+        run.results().size(),
         count(CallStatus::Succeeded),
         count(CallStatus::Failed),
         count(CallStatus::Denied),

@@ -32,7 +32,7 @@ impl Run {
                     decision: None,
                     attempts: 0,
                 };
-                self.open.insert(*call, proposed);
+                self.open.insert_mut(*call, proposed);
             }
             RunEvent::ApprovalRequested { approval, call, arguments_digest, reason, expires_at_us } => {
                 let asked = Approval {
@@ -42,7 +42,7 @@ impl Run {
                     expires_at_us: *expires_at_us,
                     state: ApprovalState::Waiting,
                 };
-                self.approvals.insert(*approval, asked);
+                self.approvals.insert_mut(*approval, asked);
                 if let Some(open) = self.open.get_mut(call) {
                     open.approval = Some(*approval);
                 }
@@ -120,10 +120,11 @@ impl Run {
     }
 
     fn close(&mut self, call: &CallId, status: CallStatus, output: Option<Content>, reasons: Vec<Reason>) {
-        if let Some(open) = self.open.remove(call) {
-            self.closed.insert(*call, status);
+        if let Some(open) = self.open.get(call).cloned() {
+            self.open.remove_mut(call);
+            self.closed.insert_mut(*call, status);
             if self.planner.as_ref().is_some_and(|planner| planner.name() != "client") {
-                self.results.insert(open.label, StepResult { status, output, reasons });
+                self.results.insert_mut(open.label, StepResult { status, output, reasons });
             }
         }
     }

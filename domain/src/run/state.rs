@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use rpds::RedBlackTreeMapSync;
 use serde::{Deserialize, Serialize};
 
 use super::{Approval, Call, CallStatus, PlannerSpec};
@@ -92,7 +93,8 @@ pub struct StepResult {
     pub reasons: Vec<Reason>,
 }
 
-/// A run.
+/// A run. What grows with it is kept in persistent maps: a copy costs the same for a run of ten events and of ten
+/// thousand, and every command is decided on a copy.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Run {
     pub(super) id: Option<RunId>,
@@ -102,13 +104,13 @@ pub struct Run {
     pub(super) workspace: Option<String>,
     pub(super) status: RunStatus,
     pub(super) goals: Vec<Goal>,
-    pub(super) open: BTreeMap<CallId, Call>,
-    pub(super) closed: BTreeMap<CallId, CallStatus>,
-    pub(super) approvals: BTreeMap<ApprovalId, Approval>,
+    pub(super) open: RedBlackTreeMapSync<CallId, Call>,
+    pub(super) closed: RedBlackTreeMapSync<CallId, CallStatus>,
+    pub(super) approvals: RedBlackTreeMapSync<ApprovalId, Approval>,
     pub(super) tally: Tally,
     pub(super) tainted: bool,
     pub(super) steps: u32,
-    pub(super) results: BTreeMap<String, StepResult>,
+    pub(super) results: RedBlackTreeMapSync<String, StepResult>,
     pub(super) summary: String,
 }
 
@@ -209,7 +211,7 @@ impl Run {
     }
 
     /// What became of named steps.
-    pub fn results(&self) -> &BTreeMap<String, StepResult> {
+    pub fn results(&self) -> &RedBlackTreeMapSync<String, StepResult> {
         &self.results
     }
 }
