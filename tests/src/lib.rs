@@ -2,11 +2,15 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod command;
+
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use xagent_ledger::Clock;
 use xagent_stack::StackError;
+
+pub use command::Command;
 
 /// The longest a condition is waited for.
 pub const PATIENCE: Duration = Duration::from_secs(60);

@@ -119,9 +119,10 @@ impl Appender {
                 }
                 return next;
             }
-            Ok(held) => {
+            // What it was told is about the batch's own streams and keys, in their order, and not about all commands.
+            Ok(Reply::Held { .. }) => {
                 self.crowded = true;
-                self.settle_held(batch.commands, held).await
+                self.settle(batch.commands).await
             }
             Err(error) if error.is_unavailable() => self.find_out(batch, error).await,
             Err(_) => self.settle(batch.commands).await,

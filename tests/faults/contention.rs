@@ -1,0 +1,89 @@
+//! Two processes over one ledger: neither is misled by what it remembers, and a repetition is known whatever came between.
+
+use std::sync::Arc;
+
+use futures::future::join_all;
+use sqlx::{Connection, Executor, PgConnection};
+use xagent_domain::tool::Tool;
+use xagent_ledger::{Appended, Ledger, LedgerError, LedgerOptions};
+use xagent_tests::{Command, Now, until};
+
+use crate::database::Database;
+
+type Outcome = Result<Appended<<Tool as xagent_domain::Decider>::Event>, LedgerError>;
+
+fn ledger(database: &Database) -> Ledger {
+    Ledger::connect(database.url(), Arc::new(Now), LedgerOptions::default()).unwrap()
+}
+
+/// A command of one event on `stream`.
+fn command(key: &str, stream: &str) -> Command {
+    let mut command = Command::of(key);
+    command.events.truncate(1);
+    Command { stream: format!("default/{stream}"), minds: true, ..command }
+}
+
+async fn append(ledger: &Ledger, key: &str, stream: &str, sequence: u64) -> Outcome {
+    ledger.append::<Tool>(command(key, stream).append(sequence)).await
+}
+
+/// As [`append`], for a task of its own.
+async fn appended(ledger: Ledger, key: impl AsRef<str>, stream: &str, sequence: u64) -> Outcome {
+    append(&ledger, key.as_ref(), stream, sequence).await
+}
+
+/// The lock that appends take one after the other, held by somebody else.
+struct Gate(PgConnection);
+
+impl Gate {
+    async fn close(database: &Database) -> Self {
+        let mut session = PgConnection::connect(database.url()).await.unwrap();
+        session.execute("SELECT pg_advisory_lock(7281094552)").await.unwrap();
+        Self(session)
+    }
+
+    /// Waits until so many appenders wait for the lock.
+    async fn waiting(&mut self, count: i64) {
+        let sql = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted";
+        until("appenders wait for the lock", async || {
+            let waiting: i64 = sqlx::query_scalar(sql).fetch_one(&mut self.0).await.unwrap();
+            (waiting == count).then_some(())
+        })
+        .await;
+    }
+
+    async fn open(self) {
+        self.0.close().await.unwrap();
+    }
+}
+
+async fn is_whole(ledger: &Ledger, events: u64) {
+    let verification = ledger.verify(&[], |_| {}).await.unwrap();
+    assert_eq!((verification.fault, verification.events), (None, events));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn streams_of_a_batch_that_lost_a_race_are_not_mixed_up() {
+    let database = Database::start().await;
+    let (one, other) = (ledger(&database), ledger(&database));
+    for sequence in 0..5 {
+        append(&one, &format!("z{sequence}"), "z", sequence).await.unwrap();
+    }
+    append(&other, "m1", "m", 0).await.unwrap();
+    let mut gate = Gate::close(&database).await;
+    let first = tokio::spawn(appended(one.clone(), "w1", "w", 0));
+    gate.waiting(1).await;
+    let between = tokio::spawn(appended(other, "m2", "m", 1));
+    gate.waiting(2).await;
+    // They gather while the first one waits: a batch whose streams are not in the order of their names.
+    let streams = [("z", 5), ("a", 0), ("k", 0), ("b", 0)];
+    let key = |stream: &str| format!("{stream}-last");
+    let batch = streams.map(|(stream, at)| tokio::spawn(appended(one.clone(), key(stream), stream, at)));
+    gate.open().await;
+    assert_eq!(first.await.unwrap().unwrap().receipt.last_position, 7);
+    assert_eq!(between.await.unwrap().unwrap().receipt.last_position, 8);
+    for (outcome, (stream, at)) in join_all(batch).await.into_iter().zip(streams) {
+        assert_eq!(outcome.unwrap().unwrap().receipt.sequence, at + 1, "{stream}");
+    }
+    is_whole(&one, 12).await;
+}
