@@ -63,6 +63,18 @@ async fn is_whole(ledger: &Ledger, events: u64) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_another_process_moved_is_not_judged_by_what_is_remembered() {
+    let database = Database::start().await;
+    let (one, other) = (ledger(&database), ledger(&database));
+    append(&one, "a1", "a", 0).await.unwrap();
+    append(&other, "a2", "a", 1).await.unwrap();
+    // The other process has moved the ledger by just as much as this batch was to move it.
+    append(&one, "b1", "b", 0).await.unwrap();
+    append(&one, "a3", "a", 2).await.unwrap();
+    is_whole(&one, 4).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn streams_of_a_batch_that_lost_a_race_are_not_mixed_up() {
     let database = Database::start().await;
     let (one, other) = (ledger(&database), ledger(&database));

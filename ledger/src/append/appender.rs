@@ -202,7 +202,8 @@ impl Appender {
     /// Takes over what the database answered about streams and keys.
     fn learn(&mut self, streams: &[super::Stream], commands: &[Pending], held: Reply) {
         let Reply::Held { ground, sequences, known } = held else { return };
-        let moved = self.ground.as_ref().is_none_or(|last| last.position != ground.position);
+        // Not by the position: another process may have moved the ledger by as much as a batch that did not go in.
+        let moved = self.ground.as_ref().is_none_or(|last| last.frontier != ground.frontier);
         if moved {
             self.knowledge.sequences.clear();
         } else {
