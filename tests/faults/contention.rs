@@ -63,6 +63,28 @@ async fn is_whole(ledger: &Ledger, events: u64) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_repeated_command_gets_its_first_receipt_though_its_stream_went_on() {
+    let database = Database::start().await;
+    let ledger = ledger(&database);
+    let first = append(&ledger, "first", "a", 0).await.unwrap();
+    append(&ledger, "second", "a", 1).await.unwrap();
+    let again = append(&ledger, "first", "a", 0).await.unwrap();
+    assert!(again.repeated);
+    assert_eq!(again.receipt, first.receipt);
+    // All at once, they meet in a batch or two.
+    let together = join_all((0..8).map(|_| append(&ledger, "third", "a", 2))).await;
+    let receipts: Vec<_> = together.into_iter().map(|outcome| outcome.unwrap().receipt).collect();
+    assert!(receipts.iter().all(|receipt| *receipt == receipts[0] && receipt.last_position == 3));
+    let conflict = append(&ledger, "fourth", "a", 2).await;
+    assert!(matches!(conflict, Err(LedgerError::Conflict { expected: 2, found: 3, .. })), "{conflict:?}");
+    let mut other = command("first", "a").append(3);
+    other.command.as_mut().unwrap().body = xagent_domain::Digest::of(b"another body");
+    let reused = ledger.append::<Tool>(other).await;
+    assert!(matches!(reused, Err(LedgerError::KeyReused { .. })), "{reused:?}");
+    is_whole(&ledger, 3).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_stream_that_another_process_moved_is_not_judged_by_what_is_remembered() {
     let database = Database::start().await;
     let (one, other) = (ledger(&database), ledger(&database));
