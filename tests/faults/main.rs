@@ -1,6 +1,10 @@
-//! The ledger under faults: several processes append at once, something breaks for real, and all is counted.
+//! The ledger under faults: four processes append at once, something breaks for real, and all is counted.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod appenders;
 mod contention;
 mod database;
+mod killed;
+mod reader;
+mod reckoning;

@@ -1,8 +1,10 @@
-//! What the targets of this room share: waiting for conditions, folders, the clock. No code of the product: see `e2e/`, `faults/` and `tidy/`.
+//! What the targets of this room share: waiting for conditions, folders, the clock, the lines appenders speak in. No code of
+//! the product: see `e2e/`, `faults/` and `tidy/`.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod command;
+mod said;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -11,6 +13,7 @@ use xagent_ledger::Clock;
 use xagent_stack::StackError;
 
 pub use command::Command;
+pub use said::{Acknowledged, Said};
 
 /// The longest a condition is waited for.
 pub const PATIENCE: Duration = Duration::from_secs(60);
