@@ -12,8 +12,8 @@ use crate::database::Database;
 
 type Outcome = Result<Appended<<Tool as xagent_domain::Decider>::Event>, LedgerError>;
 
-fn ledger(database: &Database) -> Ledger {
-    Ledger::connect(database.url(), Arc::new(Now), LedgerOptions::default()).unwrap()
+pub fn ledger_at(url: &str) -> Ledger {
+    Ledger::connect(url, Arc::new(Now), LedgerOptions::default()).unwrap()
 }
 
 /// A command of one event on `stream`.
@@ -23,27 +23,27 @@ fn command(key: &str, stream: &str) -> Command {
     Command { stream: format!("default/{stream}"), minds: true, ..command }
 }
 
-async fn append(ledger: &Ledger, key: &str, stream: &str, sequence: u64) -> Outcome {
+pub async fn append(ledger: &Ledger, key: &str, stream: &str, sequence: u64) -> Outcome {
     ledger.append::<Tool>(command(key, stream).append(sequence)).await
 }
 
 /// As [`append`], for a task of its own.
-async fn appended(ledger: Ledger, key: impl AsRef<str>, stream: &str, sequence: u64) -> Outcome {
+pub async fn appended(ledger: Ledger, key: impl AsRef<str>, stream: &str, sequence: u64) -> Outcome {
     append(&ledger, key.as_ref(), stream, sequence).await
 }
 
 /// The lock that appends take one after the other, held by somebody else.
-struct Gate(PgConnection);
+pub struct Gate(PgConnection);
 
 impl Gate {
-    async fn close(database: &Database) -> Self {
+    pub async fn close(database: &Database) -> Self {
         let mut session = PgConnection::connect(database.url()).await.unwrap();
         session.execute("SELECT pg_advisory_lock(7281094552)").await.unwrap();
         Self(session)
     }
 
     /// Waits until so many appenders wait for the lock.
-    async fn waiting(&mut self, count: i64) {
+    pub async fn waiting(&mut self, count: i64) {
         let sql = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted";
         until("appenders wait for the lock", async || {
             let waiting: i64 = sqlx::query_scalar(sql).fetch_one(&mut self.0).await.unwrap();
@@ -52,12 +52,12 @@ impl Gate {
         .await;
     }
 
-    async fn open(self) {
+    pub async fn open(self) {
         self.0.close().await.unwrap();
     }
 }
 
-async fn is_whole(ledger: &Ledger, events: u64) {
+pub async fn is_whole(ledger: &Ledger, events: u64) {
     let verification = ledger.verify(&[], |_| {}).await.unwrap();
     assert_eq!((verification.fault, verification.events), (None, events));
 }
@@ -65,7 +65,7 @@ async fn is_whole(ledger: &Ledger, events: u64) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_repeated_command_gets_its_first_receipt_though_its_stream_went_on() {
     let database = Database::start().await;
-    let ledger = ledger(&database);
+    let ledger = ledger_at(database.url());
     let first = append(&ledger, "first", "a", 0).await.unwrap();
     append(&ledger, "second", "a", 1).await.unwrap();
     let again = append(&ledger, "first", "a", 0).await.unwrap();
@@ -87,7 +87,7 @@ async fn a_repeated_command_gets_its_first_receipt_though_its_stream_went_on() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_that_another_process_moved_is_not_judged_by_what_is_remembered() {
     let database = Database::start().await;
-    let (one, other) = (ledger(&database), ledger(&database));
+    let (one, other) = (ledger_at(database.url()), ledger_at(database.url()));
     append(&one, "a1", "a", 0).await.unwrap();
     append(&other, "a2", "a", 1).await.unwrap();
     // The other process has moved the ledger by just as much as this batch was to move it.
@@ -99,7 +99,7 @@ async fn a_stream_that_another_process_moved_is_not_judged_by_what_is_remembered
 #[tokio::test(flavor = "multi_thread")]
 async fn streams_of_a_batch_that_lost_a_race_are_not_mixed_up() {
     let database = Database::start().await;
-    let (one, other) = (ledger(&database), ledger(&database));
+    let (one, other) = (ledger_at(database.url()), ledger_at(database.url()));
     for sequence in 0..5 {
         append(&one, &format!("z{sequence}"), "z", sequence).await.unwrap();
     }

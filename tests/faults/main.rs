@@ -6,5 +6,8 @@ mod appenders;
 mod contention;
 mod database;
 mod killed;
+mod lost;
+mod proxy;
 mod reader;
 mod reckoning;
+mod wire;

@@ -130,16 +130,18 @@ impl Appender {
         self.plan(waiting.into_iter().chain(next.commands).collect())
     }
 
-    /// Whether the batch went in is unknown: its last leaf tells.
+    /// Whether the batch went in is unknown: its leaves tell, each of them. A part of another process' batch may be the
+    /// same, place and time included, where a client turned to that one and the ledger's clock stands.
     async fn find_out(&mut self, batch: Batch, lost: LedgerError) -> Vec<Pending> {
         self.lose_ground();
-        let Some(leaf) = batch.events.last().map(|event| event.leaf_hash) else {
+        let leaves: Vec<_> = batch.events.iter().map(|event| event.leaf_hash).collect();
+        if leaves.is_empty() {
             return fail_all(batch.commands, &lost);
-        };
+        }
         let found = async {
             let link = self.link()?;
             let held = link.ask(&streams(&batch.commands), &batch.commands).await?;
-            Ok::<_, LedgerError>((link.leaf_at(batch.ground.position).await? == Some(leaf), held))
+            Ok::<_, LedgerError>((link.leaves(batch.after, batch.ground.position).await? == leaves, held))
         };
         match found.await {
             Ok((true, _)) => {
