@@ -4,6 +4,7 @@
 
 mod appenders;
 mod contention;
+mod cut;
 mod database;
 mod killed;
 mod lost;
