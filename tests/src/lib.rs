@@ -1,1 +1,57 @@
-//! The room of end-to-end, fault and conformance tests. It has no code of its own: see `e2e/` and `tidy/`.
+//! What the targets of this room share: waiting for conditions, folders, the clock, the lines appenders speak in. No code of
+//! the product: see `e2e/`, `faults/` and `tidy/`.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod command;
+mod said;
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use xagent_ledger::Clock;
+use xagent_stack::StackError;
+
+pub use command::Command;
+pub use said::{Acknowledged, Said};
+
+/// The longest a condition is waited for.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The machine's clock.
+pub struct Now;
+
+impl Clock for Now {
+    #[expect(clippy::disallowed_methods, reason = "tests read the machine's clock")]
+    fn now_us(&self) -> i64 {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        i64::try_from(now.as_micros()).unwrap()
+    }
+}
+
+/// Waits for a condition; panics where it does not come true in time.
+pub async fn until<T>(what: &str, mut condition: impl AsyncFnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    let mut look = tokio::time::interval(Duration::from_millis(20));
+    loop {
+        look.tick().await;
+        if let Some(found) = condition().await {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "waited {} s in vain until {what}", PATIENCE.as_secs());
+    }
+}
+
+/// Does what blocks on a thread for it.
+pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, StackError> + Send + 'static) -> T {
+    tokio::task::spawn_blocking(work).await.unwrap().unwrap()
+}
+
+/// A folder that the user `postgres` can pass through.
+pub fn folder(prefix: &str) -> tempfile::TempDir {
+    use std::os::unix::fs::PermissionsExt;
+    let root = std::env::var_os("XAGENT_TEST_ROOT").map_or_else(std::env::temp_dir, PathBuf::from);
+    let folder = tempfile::Builder::new().prefix(prefix).tempdir_in(root).unwrap();
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o711)).unwrap();
+    folder
+}

@@ -139,9 +139,10 @@ impl Appender {
                 }
                 return next;
             }
-            Ok(held) => {
+            // What it was told is about the batch's own streams and keys, in their order, and not about all commands.
+            Ok(Reply::Held { .. }) => {
                 self.crowded = true;
-                self.settle_held(batch.commands, held).await
+                self.settle(batch.commands).await
             }
             Err(error) if error.is_unavailable() => self.find_out(batch, error).await,
             Err(_) => self.settle(batch.commands).await,
@@ -149,16 +150,18 @@ impl Appender {
         self.plan(waiting.into_iter().chain(next.commands).collect())
     }
 
-    /// Whether the batch went in is unknown: its last leaf tells.
+    /// Whether the batch went in is unknown: its leaves tell, each of them. A part of another process' batch may be the
+    /// same, place and time included, where a client turned to that one and the ledger's clock stands.
     async fn find_out(&mut self, batch: Batch, lost: LedgerError) -> Vec<Pending> {
         self.lose_ground();
-        let Some(leaf) = batch.events.last().map(|event| event.leaf_hash) else {
+        let leaves: Vec<_> = batch.events.iter().map(|event| event.leaf_hash).collect();
+        if leaves.is_empty() {
             return fail_all(batch.commands, &lost);
-        };
+        }
         let found = async {
             let link = self.link()?;
             let held = link.ask(&streams(&batch.commands), &batch.commands).await?;
-            Ok::<_, LedgerError>((link.leaf_at(batch.ground.position).await? == Some(leaf), held))
+            Ok::<_, LedgerError>((link.leaves(batch.after, batch.ground.position).await? == leaves, held))
         };
         match found.await {
             Ok((true, _)) => {
@@ -221,7 +224,8 @@ impl Appender {
     /// Takes over what the database answered about streams and keys.
     fn learn(&mut self, streams: &[super::Stream], commands: &[Pending], held: Reply) {
         let Reply::Held { ground, sequences, known } = held else { return };
-        let moved = self.ground.as_ref().is_none_or(|last| last.position != ground.position);
+        // Not by the position: another process may have moved the ledger by as much as a batch that did not go in.
+        let moved = self.ground.as_ref().is_none_or(|last| last.frontier != ground.frontier);
         if moved {
             self.knowledge.sequences.clear();
         } else {

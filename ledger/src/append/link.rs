@@ -44,14 +44,17 @@ impl Link {
         self.call(ask(streams, commands, self.holding)).await
     }
 
-    /// The leaf hash at a position.
-    pub(super) async fn leaf_at(&mut self, position: u64) -> Result<Option<Digest>, LedgerError> {
-        let sql = "SELECT (SELECT leaf_hash FROM events WHERE position = $1)";
-        let row = self.row(sqlx::query(sql).bind(i64::try_from(position).unwrap_or(i64::MAX))).await?;
-        let leaf: Option<Vec<u8>> = row.try_get(0).map_err(|error| LedgerError::database(OPERATION, &error))?;
-        leaf.map(|leaf| digest(&leaf, "leaf_hash"))
-            .transpose()
-            .map_err(|error| LedgerError::database(OPERATION, &error))
+    /// The leaf hashes of the events after position `after` up to `last`.
+    pub(super) async fn leaves(&mut self, after: u64, last: u64) -> Result<Vec<Digest>, LedgerError> {
+        let sql = "SELECT coalesce(array_agg(leaf_hash ORDER BY position), '{}') FROM events \
+                   WHERE position > $1 AND position <= $2";
+        let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        let row = self.row(sqlx::query(sql).bind(signed(after)).bind(signed(last))).await?;
+        let read = || -> Result<Vec<Digest>, sqlx::Error> {
+            let leaves: Vec<Vec<u8>> = row.try_get(0)?;
+            leaves.iter().map(|leaf| digest(leaf, "leaf_hash")).collect()
+        };
+        read().map_err(|error| LedgerError::database(OPERATION, &error))
     }
 
     /// Gives up the connection, and with it the lock.

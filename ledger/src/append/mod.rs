@@ -111,21 +111,28 @@ impl Ledger {
             Pending { tenant, stream, expected, events: unplaced, metadata, blobs, command, size, answer, _room: room };
         self.0.queue.send(pending)?;
         let patience = self.0.options.operation_timeout;
-        let answered = tokio::time::timeout(patience, answered).await.map_err(|_| late())?.map_err(|_| late())??;
-        match (answered, key) {
-            (Answer::Placed(receipt), _) => {
-                let first = (receipt.sequence + 1).saturating_sub(events.len() as u64);
-                let places = (receipt.first_position..).zip(first..);
-                let events = events.into_iter().zip(places);
-                let events = events.map(|(event, (position, sequence))| Committed::new(event, position, sequence));
-                Ok(Appended { events: events.collect(), receipt, repeated: false })
+        let answered = tokio::time::timeout(patience, answered).await.map_err(|_| late())?.map_err(|_| late())?;
+        let receipt = match answered {
+            Ok(Answer::Placed(receipt)) => receipt,
+            Ok(Answer::KeyKnown) => return self.repeated(&of, key.as_ref()).await?.ok_or_else(late),
+            // The stream may be elsewhere just because this very command is in: that is a repetition, not a conflict.
+            Err(conflict @ LedgerError::Conflict { .. }) => {
+                return self.repeated(&of, key.as_ref()).await?.ok_or(conflict);
             }
-            (Answer::KeyKnown, Some(key)) => {
-                let receipt = self.receipt(&of, &key).await?.ok_or_else(late)?;
-                Ok(Appended { receipt, events: Vec::new(), repeated: true })
-            }
-            (Answer::KeyKnown, None) => Err(late()),
-        }
+            Err(error) => return Err(error),
+        };
+        let first = (receipt.sequence + 1).saturating_sub(events.len() as u64);
+        let places = (receipt.first_position..).zip(first..);
+        let events = events.into_iter().zip(places);
+        let events = events.map(|(event, (position, sequence))| Committed::new(event, position, sequence));
+        Ok(Appended { events: events.collect(), receipt, repeated: false })
+    }
+
+    /// What a command with this key was promised before, if it was.
+    async fn repeated<E>(&self, tenant: &Tenant, key: Option<&CommandKey>) -> Result<Option<Appended<E>>, LedgerError> {
+        let Some(key) = key else { return Ok(None) };
+        let receipt = self.receipt(tenant, key).await?;
+        Ok(receipt.map(|receipt| Appended { receipt, events: Vec::new(), repeated: true }))
     }
 }
 

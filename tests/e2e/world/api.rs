@@ -7,7 +7,9 @@ use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 use xagent_ledger::Clock;
 
-use super::{Now, SECRET, until};
+use xagent_tests::{Now, until};
+
+use super::SECRET;
 
 #[derive(Clone)]
 pub struct Api {

@@ -7,33 +7,21 @@ mod postgres;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use sqlx::PgPool;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
-use xagent_ledger::{Clock, Ledger, LedgerOptions};
+use xagent_ledger::{Ledger, LedgerOptions};
 use xagent_projections::RunViews;
 use xagent_stack::{Need, Server, Stack, StackError, StackOptions};
 
 pub use api::{Api, claims, signed};
 pub use http::SlowServer;
-
-/// The longest a condition is waited for.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub use xagent_tests::until;
+use xagent_tests::{Now, blocking, folder};
 
 pub const SECRET: &str = "0123456789abcdef0123456789abcdef0123456789abcdef";
-
-struct Now;
-
-impl Clock for Now {
-    #[expect(clippy::disallowed_methods, reason = "tests read the machine's clock")]
-    fn now_us(&self) -> i64 {
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-        i64::try_from(now.as_micros()).unwrap()
-    }
-}
 
 pub struct World {
     pub stack: Arc<Stack>,
@@ -169,32 +157,6 @@ impl World {
             .env("XAGENT_CHECKPOINT_MIRROR", self.workspace.with_file_name("mirror"))
             .env("XAGENT_LOG", "error");
     }
-}
-
-/// Waits for a condition; panics where it does not come true in time.
-pub async fn until<T>(what: &str, mut condition: impl AsyncFnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
-    let mut look = tokio::time::interval(Duration::from_millis(20));
-    loop {
-        look.tick().await;
-        if let Some(found) = condition().await {
-            return found;
-        }
-        assert!(Instant::now() < deadline, "waited {} s in vain until {what}", PATIENCE.as_secs());
-    }
-}
-
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, StackError> + Send + 'static) -> T {
-    tokio::task::spawn_blocking(work).await.unwrap().unwrap()
-}
-
-/// A folder that the user `postgres` can pass through.
-fn folder(prefix: &str) -> tempfile::TempDir {
-    use std::os::unix::fs::PermissionsExt;
-    let root = std::env::var_os("XAGENT_TEST_ROOT").map_or_else(std::env::temp_dir, PathBuf::from);
-    let folder = tempfile::Builder::new().prefix(prefix).tempdir_in(root).unwrap();
-    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o711)).unwrap();
-    folder
 }
 
 /// The binary beside the folder of this test.

@@ -6,7 +6,7 @@ use sqlx::{Connection, PgConnection};
 use tokio::sync::OnceCell;
 use xagent_stack::{Need, Stack, StackOptions};
 
-use super::{blocking, folder, until};
+use xagent_tests::{blocking, folder, until};
 
 struct Shared {
     url: String,

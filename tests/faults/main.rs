@@ -1,0 +1,14 @@
+//! The ledger under faults: four processes append at once, something breaks for real, and all is counted.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod appenders;
+mod contention;
+mod cut;
+mod database;
+mod killed;
+mod lost;
+mod proxy;
+mod reader;
+mod reckoning;
+mod wire;
