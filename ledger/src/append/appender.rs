@@ -9,9 +9,10 @@ use sqlx::postgres::PgConnectOptions;
 use tokio::sync::watch;
 
 use super::batch::{Batch, Knowledge};
+use super::herald;
 use super::link::{Link, out_of_turn};
 use super::queue::Queue;
-use super::statement::Reply;
+use super::statement::Answers;
 use super::{Ground, Inbox, OPERATION, Pending, raise};
 use crate::{Clock, LedgerError};
 
@@ -24,6 +25,8 @@ const IDLE_YIELDS: u32 = 3;
 struct Appender {
     clock: Arc<dyn Clock>,
     committed: watch::Sender<u64>,
+    /// The same, of this process alone: what the herald tells others.
+    appended: watch::Sender<u64>,
     /// The connection; away while a batch is on its way.
     link: Option<Link>,
     /// Where the ledger is once the batch that is on its way is in, if that is known.
@@ -38,7 +41,8 @@ struct Appender {
 struct Landed {
     link: Link,
     batch: Batch,
-    reply: Result<Reply, LedgerError>,
+    /// Whether the ledger was where the batch thought.
+    written: Result<bool, LedgerError>,
 }
 
 type Flight = Pin<Box<dyn Future<Output = Landed> + Send>>;
@@ -51,9 +55,11 @@ pub(crate) fn start(
     patience: Duration,
 ) -> Queue {
     let (queue, inbox) = Queue::new();
+    let (appended, heard) = watch::channel(0);
+    tokio::spawn(herald::run(connect.clone(), heard));
     let link = Some(Link::new(connect, patience));
-    let appender = Appender { clock, committed, link, ground: None, knowledge: Knowledge::default(), crowded: false };
-    tokio::spawn(appender.run(inbox));
+    let (ground, knowledge, crowded) = (None, Knowledge::default(), false);
+    tokio::spawn(Appender { clock, committed, appended, link, ground, knowledge, crowded }.run(inbox));
     queue
 }
 
@@ -118,29 +124,28 @@ impl Appender {
 
     /// Sends a batch on its way, or gives its commands back where it is better to ask first.
     fn launch(&mut self, batch: Batch) -> Result<Flight, Vec<Pending>> {
-        let known = self.ground.is_some() && !self.crowded && !batch.is_blind();
+        let known = self.ground.is_some() && !self.crowded && !batch.is_blind() && !batch.events.is_empty();
         let Some(mut link) = self.link.take_if(|_| known) else { return Err(batch.commands) };
         self.stand_on(&batch);
         Ok(Box::pin(async move {
-            let reply = link.write(&batch).await;
-            Landed { link, batch, reply }
+            let written = link.write(&batch).await;
+            Landed { link, batch, written }
         }))
     }
 
     /// Deals with a batch that has landed; `next` was planned to follow on it.
     async fn land(&mut self, landed: Landed, next: Batch) -> Batch {
-        let Landed { link, batch, reply } = landed;
+        let Landed { link, batch, written } = landed;
         self.link = Some(link);
-        let waiting = match reply {
-            Ok(Reply::Done) => {
+        let waiting = match written {
+            Ok(true) => {
                 let mut next = next;
                 for command in self.answer(batch) {
                     next.admit(command, &self.knowledge, self.clock.now_us());
                 }
                 return next;
             }
-            // What it was told is about the batch's own streams and keys, in their order, and not about all commands.
-            Ok(Reply::Held { .. }) => {
+            Ok(false) => {
                 self.crowded = true;
                 self.settle(batch.commands).await
             }
@@ -190,18 +195,23 @@ impl Appender {
         }
     }
 
-    async fn settle_held(&mut self, commands: Vec<Pending>, held: Reply) -> Vec<Pending> {
+    async fn settle_held(&mut self, commands: Vec<Pending>, held: Answers) -> Vec<Pending> {
         let streams = streams(&commands);
         self.learn(&streams, &commands, held);
         let batch = self.plan(commands);
         self.knowledge.keys.clear();
-        let written = async { self.link()?.write(&batch).await };
+        let written = async {
+            match batch.events.is_empty() {
+                true => self.link()?.release().await.map(|()| true),
+                false => self.link()?.write(&batch).await,
+            }
+        };
         let error = match written.await {
-            Ok(Reply::Done) => {
+            Ok(true) => {
                 self.stand_on(&batch);
                 return self.answer(batch);
             }
-            Ok(Reply::Held { .. }) => out_of_turn(),
+            Ok(false) => out_of_turn(),
             Err(error) => error,
         };
         self.lose_ground();
@@ -222,8 +232,8 @@ impl Appender {
     }
 
     /// Takes over what the database answered about streams and keys.
-    fn learn(&mut self, streams: &[super::Stream], commands: &[Pending], held: Reply) {
-        let Reply::Held { ground, sequences, known } = held else { return };
+    fn learn(&mut self, streams: &[super::Stream], commands: &[Pending], held: Answers) {
+        let Answers { ground, sequences, known } = held;
         // Not by the position: another process may have moved the ledger by as much as a batch that did not go in.
         let moved = self.ground.as_ref().is_none_or(|last| last.frontier != ground.frontier);
         if moved {
@@ -263,6 +273,7 @@ impl Appender {
     /// Answers the commands of a batch that is in; gives back those that take part in the next one.
     fn answer(&self, batch: Batch) -> Vec<Pending> {
         self.committed.send_if_modified(|last| raise(last, batch.ground.position));
+        self.appended.send_if_modified(|last| raise(last, batch.ground.position));
         let mut waiting = Vec::new();
         for (command, verdict) in batch.commands.into_iter().zip(batch.verdicts) {
             match verdict.answer(&command) {

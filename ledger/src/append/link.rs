@@ -8,7 +8,7 @@ use sqlx::{Connection, Executor, PgConnection, Postgres, Row};
 use xagent_domain::Digest;
 
 use super::batch::Batch;
-use super::statement::{Reply, ask, reply, write};
+use super::statement::{Answers, answers, ask, write};
 use super::{OPERATION, Pending, Stream, failed};
 use crate::LedgerError;
 use crate::connect::SESSION;
@@ -24,7 +24,7 @@ pub(super) struct Link {
     connect: PgConnectOptions,
     connection: Option<PgConnection>,
     patience: Duration,
-    /// Whether the session holds the lock since its last call.
+    /// Whether the session holds the lock since it asked.
     holding: bool,
 }
 
@@ -34,14 +34,29 @@ impl Link {
         Self { connect, connection: None, patience, holding: false }
     }
 
-    /// Writes a batch where the ledger is where the batch says.
-    pub(super) async fn write(&mut self, batch: &Batch) -> Result<Reply, LedgerError> {
-        self.call(write(batch, self.holding)).await
+    /// Writes a batch; tells whether the ledger was where the batch says. The lock is given up.
+    pub(super) async fn write(&mut self, batch: &Batch) -> Result<bool, LedgerError> {
+        let row = self.row(write(batch, self.holding)).await?;
+        self.holding = false;
+        row.try_get("done").map_err(|error| LedgerError::database(OPERATION, &error))
     }
 
     /// Takes the lock, and finds out where everything is.
-    pub(super) async fn ask(&mut self, streams: &[Stream], commands: &[Pending]) -> Result<Reply, LedgerError> {
-        self.call(ask(streams, commands, self.holding)).await
+    pub(super) async fn ask(&mut self, streams: &[Stream], commands: &[Pending]) -> Result<Answers, LedgerError> {
+        if self.holding {
+            self.hang_up();
+        }
+        let row = self.row(ask(streams, commands)).await?;
+        self.holding = true;
+        answers(&row).map_err(|error| LedgerError::database(OPERATION, &error))
+    }
+
+    /// Gives up the lock where there is nothing to write.
+    pub(super) async fn release(&mut self) -> Result<(), LedgerError> {
+        let sql = "SELECT pg_advisory_unlock(7281094552), set_config('idle_session_timeout', '0', false)";
+        self.row(sqlx::query(sql)).await?;
+        self.holding = false;
+        Ok(())
     }
 
     /// The leaf hashes of the events after position `after` up to `last`.
@@ -60,13 +75,6 @@ impl Link {
     /// Gives up the connection, and with it the lock.
     pub(super) fn hang_up(&mut self) {
         (self.connection, self.holding) = (None, false);
-    }
-
-    async fn call(&mut self, query: Query<'_, Postgres, PgArguments>) -> Result<Reply, LedgerError> {
-        let row = self.row(query).await?;
-        let reply = reply(&row).map_err(|error| LedgerError::database(OPERATION, &error))?;
-        self.holding = matches!(reply, Reply::Held { .. });
-        Ok(reply)
     }
 
     async fn row(&mut self, query: Query<'_, Postgres, PgArguments>) -> Result<PgRow, LedgerError> {

@@ -2,6 +2,7 @@
 
 mod appender;
 mod batch;
+mod herald;
 mod link;
 mod queue;
 mod statement;

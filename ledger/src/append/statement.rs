@@ -1,8 +1,12 @@
-//! The one statement that appends: `append_batch` of the migrations.
+//! The two statements of the appender: `write.sql`, which appends a batch, and `ask_ledger` of the migrations, which tells
+//! where everything is.
 
-use sqlx::postgres::{PgArguments, PgRow};
+use sqlx::encode::IsNull;
+use sqlx::error::BoxDynError;
+use sqlx::postgres::types::Oid;
+use sqlx::postgres::{PgArgumentBuffer, PgArguments, PgHasArrayType, PgRow, PgTypeInfo};
 use sqlx::query::Query;
-use sqlx::{Postgres, Row};
+use sqlx::{Encode, Postgres, Row, Type};
 use xagent_tree::Frontier;
 
 use super::batch::{Batch, Sealed};
@@ -10,21 +14,53 @@ use super::{Ground, Pending, Stream, Unplaced, bytes};
 use crate::CommandKey;
 use crate::read::{undecodable, unsigned};
 
-const SQL: &str = "SELECT * FROM append_batch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, \
-                   $18, $19, $20, $21, $22, $23, $24, $25, $26)";
+const ASK: &str = "SELECT * FROM ask_ledger($1, $2, $3, $4)";
 
-/// What the statement answers.
-pub(super) enum Reply {
-    /// The batch is in.
-    Done,
-    /// It is not. This is where everything is, and the session holds the lock until its next call.
-    Held {
-        ground: Ground,
-        /// Per stream that was named.
-        sequences: Vec<u64>,
-        /// Per command with a key that was named.
-        known: Vec<bool>,
-    },
+/// Where everything is that was asked for.
+pub(super) struct Answers {
+    pub ground: Ground,
+    /// Per stream.
+    pub sequences: Vec<u64>,
+    /// Per command with a key: whether one with it is in.
+    pub known: Vec<bool>,
+}
+
+/// JSON text that is sent as what it is, so that the server neither casts nor copies it.
+struct Json<'a>(&'a str);
+
+impl Type<Postgres> for Json<'_> {
+    fn type_info() -> PgTypeInfo {
+        PgTypeInfo::with_oid(Oid(114))
+    }
+}
+
+impl PgHasArrayType for Json<'_> {
+    fn array_type_info() -> PgTypeInfo {
+        PgTypeInfo::with_oid(Oid(199))
+    }
+}
+
+impl Encode<'_, Postgres> for Json<'_> {
+    fn encode_by_ref(&self, buffer: &mut PgArgumentBuffer) -> Result<IsNull, BoxDynError> {
+        buffer.extend_from_slice(self.0.as_bytes());
+        Ok(IsNull::No)
+    }
+}
+
+/// Microseconds since 1970 as a `timestamptz`, which counts them from 2000-01-01.
+struct Moment(i64);
+
+impl Type<Postgres> for Moment {
+    fn type_info() -> PgTypeInfo {
+        PgTypeInfo::with_oid(Oid(1184))
+    }
+}
+
+impl Encode<'_, Postgres> for Moment {
+    fn encode_by_ref(&self, buffer: &mut PgArgumentBuffer) -> Result<IsNull, BoxDynError> {
+        buffer.extend_from_slice(&self.0.saturating_sub(946_684_800_000_000).to_be_bytes());
+        Ok(IsNull::No)
+    }
 }
 
 fn signed(number: u64) -> i64 {
@@ -56,87 +92,58 @@ impl<'a> Event<'a> {
     }
 }
 
-/// Writes the batch; `holding` where the session holds the lock since the call before.
+/// Writes the batch; `holding` where the session holds the lock since it asked.
 pub(super) fn write(batch: &Batch, holding: bool) -> Query<'_, Postgres, PgArguments> {
     let events: Vec<_> = batch.events.iter().filter_map(|sealed| Event::of(batch, sealed)).collect();
     let blobs: Vec<_> = batch.placed().flat_map(|command| &command.blobs).collect();
-    let (streams, nodes) = (&batch.streams, &batch.nodes);
-    sqlx::query(SQL)
+    let streams: Vec<_> = batch.streams.iter().filter_map(|check| Some((&check.stream, check.expected?))).collect();
+    let nodes = &batch.nodes;
+    sqlx::query(include_str!("write.sql"))
         .bind(signed(batch.after))
+        .bind(signed(batch.ground.position))
+        .bind(batch.ground.frontier.to_bytes())
+        .bind(Moment(batch.ground.recorded_at_us))
         .bind(holding)
-        .bind(streams.iter().map(|check| check.stream.0).collect::<Vec<_>>())
-        .bind(streams.iter().map(|check| &*check.stream.1).collect::<Vec<_>>())
-        .bind(streams.iter().map(|check| check.expected.map(signed)).collect::<Vec<_>>())
+        .bind(streams.iter().map(|(stream, _)| stream.0).collect::<Vec<_>>())
+        .bind(streams.iter().map(|(stream, _)| &*stream.1).collect::<Vec<_>>())
+        .bind(streams.iter().map(|(_, expected)| signed(*expected)).collect::<Vec<_>>())
         .bind(events.iter().map(|event| event.command.stream.0).collect::<Vec<_>>())
         .bind(events.iter().map(|event| &*event.command.stream.1).collect::<Vec<_>>())
         .bind(events.iter().map(|event| signed(event.sealed.sequence)).collect::<Vec<_>>())
         .bind(events.iter().map(|event| event.unplaced.event_type).collect::<Vec<_>>())
         .bind(events.iter().map(|event| event.unplaced.event_version).collect::<Vec<_>>())
-        .bind(events.iter().map(|event| event.unplaced.payload.as_str()).collect::<Vec<_>>())
-        .bind(events.iter().map(|event| event.command.metadata.as_str()).collect::<Vec<_>>())
+        .bind(events.iter().map(|event| Json(&event.unplaced.payload)).collect::<Vec<_>>())
+        .bind(events.iter().map(|event| Json(&event.command.metadata)).collect::<Vec<_>>())
         .bind(events.iter().map(|event| event.command.tenant.as_str()).collect::<Vec<_>>())
         .bind(events.iter().map(|event| bytes(&event.sealed.leaf_hash)).collect::<Vec<_>>())
         .bind(events.iter().map(|event| event.key().map(|key| key.id.as_str())).collect::<Vec<_>>())
         .bind(events.iter().map(|event| event.key().map(|key| bytes(&key.body))).collect::<Vec<_>>())
         .bind(events.iter().map(|event| event.count()).collect::<Vec<_>>())
-        .bind(batch.ground.recorded_at_us)
-        .bind(blobs.iter().map(|blob| bytes(&blob.digest)).collect::<Vec<_>>())
-        .bind(blobs.iter().map(|blob| blob.media_type.as_str()).collect::<Vec<_>>())
-        .bind(blobs.iter().map(|blob| blob.text.as_bytes()).collect::<Vec<_>>())
         .bind(nodes.iter().map(|(subtree, _)| i16::from(subtree.level)).collect::<Vec<_>>())
         .bind(nodes.iter().map(|(subtree, _)| signed(subtree.index)).collect::<Vec<_>>())
         .bind(nodes.iter().map(|(_, hash)| bytes(hash)).collect::<Vec<_>>())
-        .bind(batch.ground.frontier.to_bytes())
-        .bind(signed(batch.ground.position))
+        .bind(blobs.iter().map(|blob| bytes(&blob.digest)).collect::<Vec<_>>())
+        .bind(blobs.iter().map(|blob| blob.media_type.as_str()).collect::<Vec<_>>())
+        .bind(blobs.iter().map(|blob| blob.text.as_bytes()).collect::<Vec<_>>())
 }
 
 /// Asks where the ledger and all streams and keys of the commands are, and takes the lock.
-pub(super) fn ask<'q>(
-    streams: &'q [Stream],
-    commands: &'q [Pending],
-    holding: bool,
-) -> Query<'q, Postgres, PgArguments> {
+pub(super) fn ask<'q>(streams: &'q [Stream], commands: &'q [Pending]) -> Query<'q, Postgres, PgArguments> {
     let keyed: Vec<_> = commands.iter().filter_map(|command| Some((command, command.command.as_ref()?))).collect();
-    let (texts, numbers, blobs) = (Vec::<&str>::new, Vec::<i64>::new, Vec::<&[u8]>::new);
-    sqlx::query(SQL)
-        .bind(-1_i64)
-        .bind(holding)
+    sqlx::query(ASK)
         .bind(streams.iter().map(|stream| stream.0).collect::<Vec<_>>())
         .bind(streams.iter().map(|stream| &*stream.1).collect::<Vec<_>>())
-        .bind(numbers())
-        .bind(texts())
-        .bind(texts())
-        .bind(numbers())
-        .bind(texts())
-        .bind(texts())
-        .bind(texts())
-        .bind(texts())
         .bind(keyed.iter().map(|(command, _)| command.tenant.as_str()).collect::<Vec<_>>())
-        .bind(blobs())
         .bind(keyed.iter().map(|(_, key)| key.id.as_str()).collect::<Vec<_>>())
-        .bind(blobs())
-        .bind(Vec::<i32>::new())
-        .bind(0_i64)
-        .bind(blobs())
-        .bind(texts())
-        .bind(blobs())
-        .bind(Vec::<i16>::new())
-        .bind(numbers())
-        .bind(blobs())
-        .bind(Vec::<u8>::new())
-        .bind(-1_i64)
 }
 
-pub(super) fn reply(row: &PgRow) -> Result<Reply, sqlx::Error> {
-    if row.try_get("done")? {
-        return Ok(Reply::Done);
-    }
+pub(super) fn answers(row: &PgRow) -> Result<Answers, sqlx::Error> {
     let position = unsigned(row, "head_position")?;
     let frontier: Vec<u8> = row.try_get("head_frontier")?;
     let sequences: Option<Vec<i64>> = row.try_get("sequences")?;
     let known: Option<Vec<bool>> = row.try_get("known")?;
     let sequences = sequences.unwrap_or_default().into_iter();
-    Ok(Reply::Held {
+    Ok(Answers {
         ground: Ground {
             position,
             recorded_at_us: row.try_get("head_recorded_at_us")?,
