@@ -2,6 +2,8 @@
 
 mod appender;
 mod batch;
+#[cfg(test)]
+mod laws;
 mod link;
 mod queue;
 mod statement;
