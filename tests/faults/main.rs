@@ -7,6 +7,7 @@ mod contention;
 mod cut;
 mod database;
 mod full_disk;
+mod given_up;
 mod killed;
 mod lost;
 mod proxy;
