@@ -10,6 +10,7 @@ mod idempotency;
 mod law;
 mod ledger;
 mod outages;
+mod pressure;
 mod processes;
 mod record;
 mod review;

@@ -1,5 +1,6 @@
 //! A Postgres of a test's own, to be killed, cut off and filled up.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use xagent_stack::{Need, Server, Stack, StackError, StackOptions};
@@ -8,7 +9,7 @@ use xagent_tests::{blocking, folder};
 pub struct Database {
     stack: Arc<Stack>,
     // Last, so that the server has ended when it is removed.
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Database {
@@ -19,11 +20,17 @@ impl Database {
         let options = StackOptions { folder: path, postgres: Need::Private, nats: elsewhere(), redis: elsewhere() };
         let stack = Arc::new(blocking(move || Stack::start(options)).await);
         xagent_ledger::migrate(stack.postgres_url()).await.unwrap();
-        Self { stack, _folder: folder }
+        Self { stack, folder }
     }
 
     pub fn url(&self) -> &str {
         self.stack.postgres_url()
+    }
+
+    /// Where its files are.
+    pub fn cluster(&self) -> PathBuf {
+        let data = std::fs::read_to_string(self.folder.path().join("postgres-data"));
+        data.map_or_else(|_| self.folder.path().join("postgres"), |data| data.trim().into()).join("cluster")
     }
 
     /// Does something to it.

@@ -84,7 +84,7 @@ impl Appender {
             tokio::select! {
                 biased;
                 command = inbox.recv(), if open && next.has_room() => match command {
-                    Some(command) => next.admit(command, &self.knowledge, self.clock.now_us()),
+                    Some(command) => self.admit(&mut next, command),
                     None => open = false,
                 },
                 landed = landing(&mut flight), if flight.is_some() => {
@@ -118,8 +118,16 @@ impl Appender {
 
     fn plan(&self, commands: Vec<Pending>) -> Batch {
         let mut batch = self.batch();
-        commands.into_iter().for_each(|command| batch.admit(command, &self.knowledge, self.clock.now_us()));
+        commands.into_iter().for_each(|command| self.admit(&mut batch, command));
         batch
+    }
+
+    /// Takes a command into a batch. One that nobody waits for any more is dropped: its caller was told to come back, and
+    /// must not find it done behind its back after all.
+    fn admit(&self, batch: &mut Batch, command: Pending) {
+        if !command.answer.is_closed() {
+            batch.admit(command, &self.knowledge, self.clock.now_us());
+        }
     }
 
     /// Sends a batch on its way, or gives its commands back where it is better to ask first.
@@ -141,7 +149,7 @@ impl Appender {
             Ok(true) => {
                 let mut next = next;
                 for command in self.answer(batch) {
-                    next.admit(command, &self.knowledge, self.clock.now_us());
+                    self.admit(&mut next, command);
                 }
                 return next;
             }

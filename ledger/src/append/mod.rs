@@ -3,6 +3,8 @@
 mod appender;
 mod batch;
 mod herald;
+#[cfg(test)]
+mod laws;
 mod link;
 mod queue;
 mod statement;

@@ -90,6 +90,11 @@ impl World {
         (child, url)
     }
 
+    /// The server's process.
+    pub fn server_pid(&self) -> u32 {
+        self.server.as_ref().and_then(Child::id).unwrap()
+    }
+
     /// Kills the server as the system would.
     pub async fn kill_server(&mut self) {
         let mut server = self.server.take().unwrap();
