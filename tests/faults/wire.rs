@@ -1,6 +1,6 @@
 //! As much of Postgres' protocol (version 3, section 55 of its manual) as it takes to tell appends from the rest.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::io;
 
 use tokio::io::{AsyncRead, AsyncReadExt};
@@ -11,18 +11,18 @@ pub struct Message {
     pub bytes: Vec<u8>,
 }
 
-/// A call of `append_batch`.
+/// What a client asks of the ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Call {
-    /// It asks where everything is.
+    /// `ask_ledger`: where everything is.
     Ask,
-    /// It writes events.
+    /// `append_batch`.
     Write,
 }
 
 /// What the client of a connection has prepared.
 #[derive(Default)]
-pub struct Prepared(HashSet<Vec<u8>>);
+pub struct Prepared(HashMap<Vec<u8>, Call>);
 
 impl Message {
     /// The next one.
@@ -65,40 +65,20 @@ async fn length_and_rest(from: &mut (impl AsyncRead + Unpin), bytes: &mut Vec<u8
 }
 
 impl Prepared {
-    /// Takes note of a client's message; tells whether it calls `append_batch`.
+    /// Takes note of a client's message; tells what it asks of the ledger.
     pub fn hear(&mut self, message: &Message) -> Option<Call> {
         let (first, rest) = text(message.body())?;
         match message.kind {
-            b'P' if text(rest)?.0.windows(12).any(|window| window == b"append_batch") => {
-                self.0.insert(first.to_vec());
+            b'P' => {
+                let sql = String::from_utf8_lossy(text(rest)?.0).into_owned();
+                let call = [("append_batch", Call::Write), ("ask_ledger", Call::Ask)];
+                let call = call.into_iter().find(|(name, _)| sql.contains(name));
+                self.0.extend(call.map(|(_, call)| (first.to_vec(), call)));
                 None
             }
-            b'B' => {
-                let (statement, rest) = text(rest)?;
-                self.0.contains(statement).then(|| call(rest)).flatten()
-            }
+            b'B' => self.0.get(text(rest)?.0).copied(),
             _ => None,
         }
-    }
-}
-
-/// What a binding of `append_batch` is for: its first argument is the position it follows on, which a question has none of,
-/// and its last one where it ends.
-fn call(formats_and_arguments: &[u8]) -> Option<Call> {
-    let (formats, rest) = number::<2>(formats_and_arguments)?;
-    let (count, mut rest) = number::<2>(rest.get(2 * usize::try_from(formats).ok()?..)?)?;
-    let (mut first, mut last) = (None, None);
-    for _ in 0..count {
-        let (length, after) = number::<4>(rest)?;
-        let (argument, after) = after.split_at_checked(usize::try_from(length).ok()?)?;
-        rest = after;
-        last = number::<8>(argument).map(|(number, _)| number);
-        first = first.or(last);
-    }
-    match first? {
-        ..0 => Some(Call::Ask),
-        first if last > Some(first) => Some(Call::Write),
-        _ => None,
     }
 }
 
@@ -106,9 +86,4 @@ fn call(formats_and_arguments: &[u8]) -> Option<Call> {
 fn text(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let end = bytes.iter().position(|byte| *byte == 0)?;
     Some((&bytes[..end], &bytes[end + 1..]))
-}
-
-fn number<const BYTES: usize>(bytes: &[u8]) -> Option<(i64, &[u8])> {
-    let (number, rest) = bytes.split_first_chunk::<BYTES>()?;
-    Some((number.iter().fold(0, |sum, byte| sum << 8 | i64::from(*byte)), rest))
 }

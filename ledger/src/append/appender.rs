@@ -174,7 +174,7 @@ impl Appender {
         let found = async {
             let link = self.link()?;
             let held = link.ask(&streams(&batch.commands), &batch.commands).await?;
-            Ok::<_, LedgerError>((link.leaves(batch.after, batch.ground.position).await? == leaves, held))
+            Ok::<_, LedgerError>((link.leaves(batch.after.position, batch.ground.position).await? == leaves, held))
         };
         match found.await {
             Ok((true, _)) => {

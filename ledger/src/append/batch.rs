@@ -28,8 +28,8 @@ pub(super) struct Batch {
     pub commands: Vec<Pending>,
     /// One verdict per command.
     pub verdicts: Vec<Verdict>,
-    /// The position the batch follows on.
-    pub after: u64,
+    /// Where the ledger is before it.
+    pub after: Ground,
     /// Where the ledger is with the batch in it.
     pub ground: Ground,
     /// Per stream of the batch.
@@ -81,7 +81,7 @@ impl Batch {
         Self {
             commands: Vec::new(),
             verdicts: Vec::new(),
-            after: ground.position,
+            after: ground.clone(),
             ground,
             streams: Vec::new(),
             events: Vec::new(),

@@ -191,7 +191,7 @@ fn is_sealed(batch: &Batch, before: &Ground, now_us: i64) {
     assert!(sealed.next().is_none());
     assert_eq!(batch.nodes, nodes);
     let ground = &batch.ground;
-    assert_eq!((batch.after, ground.position), (before.position, frontier.size()));
+    assert_eq!((batch.after.position, ground.position), (before.position, frontier.size()));
     assert_eq!((&ground.frontier, ground.recorded_at_us), (&frontier, recorded_at_us));
 }
 

@@ -38,7 +38,7 @@ impl Link {
     pub(super) async fn write(&mut self, batch: &Batch) -> Result<bool, LedgerError> {
         let row = self.row(write(batch, self.holding)).await?;
         self.holding = false;
-        row.try_get("done").map_err(|error| LedgerError::database(OPERATION, &error))
+        row.try_get(0).map_err(|error| LedgerError::database(OPERATION, &error))
     }
 
     /// Takes the lock, and finds out where everything is.

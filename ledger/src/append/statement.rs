@@ -1,5 +1,5 @@
-//! The two statements of the appender: `write.sql`, which appends a batch, and `ask_ledger` of the migrations, which tells
-//! where everything is.
+//! The two statements of the appender, both functions of the migrations: `append_batch`, and `ask_ledger`, which tells where
+//! everything is.
 
 use sqlx::encode::IsNull;
 use sqlx::error::BoxDynError;
@@ -14,6 +14,8 @@ use super::{Ground, Pending, Stream, Unplaced, bytes};
 use crate::CommandKey;
 use crate::read::{undecodable, unsigned};
 
+const WRITE: &str = "SELECT append_batch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, \
+                     $18, $19, $20, $21, $22, $23, $24, $25, $26, $27)";
 const ASK: &str = "SELECT * FROM ask_ledger($1, $2, $3, $4)";
 
 /// Where everything is that was asked for.
@@ -98,11 +100,9 @@ pub(super) fn write(batch: &Batch, holding: bool) -> Query<'_, Postgres, PgArgum
     let blobs: Vec<_> = batch.placed().flat_map(|command| &command.blobs).collect();
     let streams: Vec<_> = batch.streams.iter().filter_map(|check| Some((&check.stream, check.expected?))).collect();
     let nodes = &batch.nodes;
-    sqlx::query(include_str!("write.sql"))
-        .bind(signed(batch.after))
-        .bind(signed(batch.ground.position))
-        .bind(batch.ground.frontier.to_bytes())
-        .bind(Moment(batch.ground.recorded_at_us))
+    sqlx::query(WRITE)
+        .bind(signed(batch.after.position))
+        .bind(batch.after.frontier.to_bytes())
         .bind(holding)
         .bind(streams.iter().map(|(stream, _)| stream.0).collect::<Vec<_>>())
         .bind(streams.iter().map(|(stream, _)| &*stream.1).collect::<Vec<_>>())
@@ -119,12 +119,15 @@ pub(super) fn write(batch: &Batch, holding: bool) -> Query<'_, Postgres, PgArgum
         .bind(events.iter().map(|event| event.key().map(|key| key.id.as_str())).collect::<Vec<_>>())
         .bind(events.iter().map(|event| event.key().map(|key| bytes(&key.body))).collect::<Vec<_>>())
         .bind(events.iter().map(|event| event.count()).collect::<Vec<_>>())
-        .bind(nodes.iter().map(|(subtree, _)| i16::from(subtree.level)).collect::<Vec<_>>())
-        .bind(nodes.iter().map(|(subtree, _)| signed(subtree.index)).collect::<Vec<_>>())
-        .bind(nodes.iter().map(|(_, hash)| bytes(hash)).collect::<Vec<_>>())
+        .bind(Moment(batch.ground.recorded_at_us))
         .bind(blobs.iter().map(|blob| bytes(&blob.digest)).collect::<Vec<_>>())
         .bind(blobs.iter().map(|blob| blob.media_type.as_str()).collect::<Vec<_>>())
         .bind(blobs.iter().map(|blob| blob.text.as_bytes()).collect::<Vec<_>>())
+        .bind(nodes.iter().map(|(subtree, _)| i16::from(subtree.level)).collect::<Vec<_>>())
+        .bind(nodes.iter().map(|(subtree, _)| signed(subtree.index)).collect::<Vec<_>>())
+        .bind(nodes.iter().map(|(_, hash)| bytes(hash)).collect::<Vec<_>>())
+        .bind(batch.ground.frontier.to_bytes())
+        .bind(signed(batch.ground.position))
 }
 
 /// Asks where the ledger and all streams and keys of the commands are, and takes the lock.
