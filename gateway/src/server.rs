@@ -37,6 +37,9 @@ pub enum StartError {
     /// Redis' address makes no sense.
     #[error(transparent)]
     Views(#[from] xagent_projections::ViewError),
+    /// The log cannot have this name.
+    #[error(transparent)]
+    Name(#[from] xagent_tree::CheckpointError),
     /// The stock bundle is broken.
     #[error(transparent)]
     Bundle(#[from] xagent_policies::BundleError),
@@ -73,7 +76,7 @@ impl Server {
         let views = RunViews::connect(&configuration.redis_url)?;
         let relay = Relay::new(ledger.clone(), bus.clone());
         let projector = RunProjector::new(ledger.clone(), bus.clone(), views.clone());
-        let signer = Signer::new(&configuration.log_name, &configuration.log_key);
+        let signer = Signer::new(&configuration.log_name, &configuration.log_key)?;
         let notary = Notary::new(ledger, signer, configuration.checkpoint_mirror.clone());
         let worker = Worker::new(commands.clone(), WorkerOptions::default());
         let stock = Bundle::stock()?;
