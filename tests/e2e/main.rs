@@ -4,14 +4,17 @@
 
 mod agentdojo;
 mod approvals;
+mod checkpoints;
 mod crash;
 mod doors;
 mod idempotency;
 mod law;
 mod ledger;
+mod mirrors;
 mod outages;
 mod processes;
 mod record;
 mod review;
+mod rotation;
 mod tamper;
 mod world;

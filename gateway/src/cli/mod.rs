@@ -3,6 +3,7 @@
 mod client;
 mod error;
 mod home;
+mod log;
 mod migrate;
 mod policy;
 mod replay;

@@ -27,7 +27,7 @@ pub enum CheckpointError {
     #[error("not a checkpoint: {0}")]
     Malformed(&'static str),
     /// It is not signed by any of these keys, or a signature under one of their names does not hold.
-    #[error("not signed by the key `{0}`")]
+    #[error("not signed by the key {0}")]
     Unsigned(String),
     /// The key has another form.
     #[error("not a verifier key: NAME+HASH+KEY is expected")]

@@ -62,16 +62,21 @@ impl<'a> Note<'a> {
             for line in &self.signatures {
                 let Some(signature) = line.by(key) else { continue };
                 if !key.signed(self.text, signature) {
-                    return Err(CheckpointError::Unsigned(key.to_string()));
+                    return Err(CheckpointError::Unsigned(named(key)));
                 }
                 if !signers.contains(&key) {
                     signers.push(key);
                 }
             }
         }
-        let names = || keys.iter().map(Verifier::to_string).collect::<Vec<_>>().join("`, `");
+        let names = || keys.iter().map(named).collect::<Vec<_>>().join(" or ");
         if signers.is_empty() { Err(CheckpointError::Unsigned(names())) } else { Ok(signers) }
     }
+}
+
+/// Keys of one name are told apart by their hashes.
+fn named(key: &Verifier) -> String {
+    format!("`{}` ({})", key.name(), key.hash())
 }
 
 impl<'a> Line<'a> {
