@@ -13,6 +13,7 @@ mod ledger;
 mod mirrors;
 mod outages;
 mod processes;
+mod proofs;
 mod record;
 mod review;
 mod rotation;
