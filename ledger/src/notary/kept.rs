@@ -51,8 +51,8 @@ impl Ledger {
 
     /// The keys that have signed, the first one first.
     pub async fn checkpoint_keys(&self) -> Result<Vec<CheckpointKey>, LedgerError> {
-        let sql =
-            "SELECT checkpoints.* FROM checkpoint_keys JOIN checkpoints ON size = first_size ORDER BY size LIMIT 1000";
+        let sql = "SELECT first.* FROM checkpoint_keys, LATERAL (SELECT * FROM checkpoints WHERE size = first_size LIMIT 1) \
+                   AS first ORDER BY size LIMIT 1000";
         let kept = self.checkpoints(sqlx::query(sql)).await?;
         Ok(kept.into_iter().map(|first| CheckpointKey { verifier: first.verifier.clone(), first }).collect())
     }
