@@ -3,6 +3,9 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use xagent_projections::Place;
+use xagent_tree::Signer;
+
 use crate::access::Secret;
 
 /// A server's configuration, complete.
@@ -20,12 +23,19 @@ pub struct Configuration {
     pub secret: Secret,
     /// Folders in which the workspaces of runs must lie.
     pub workspaces: Vec<PathBuf>,
-    /// What the tree is signed with: the log's name and a secret seed.
-    pub log_name: String,
-    /// See [`Configuration::log_name`].
-    pub log_key: [u8; 32],
-    /// A folder the latest checkpoint is mirrored to.
-    pub checkpoint_mirror: Option<PathBuf>,
+    /// What the tree is signed with.
+    pub signing: Signing,
+    /// Where checkpoints are mirrored to.
+    pub checkpoint_mirror: Option<Place>,
     /// Bounds of one policy decision, in milliseconds.
     pub policy_timeout_ms: u64,
+}
+
+/// The keys of the ledger's log.
+#[derive(Clone)]
+pub struct Signing {
+    /// The one in force.
+    pub signer: Signer,
+    /// Those before it that are at hand.
+    pub old: Vec<Signer>,
 }

@@ -11,10 +11,9 @@ use xagent_commands::{Commands, CommandsOptions, Executor, Law, SystemClock, Wor
 use xagent_domain::Limits;
 use xagent_ledger::{Ledger, LedgerOptions, Notary};
 use xagent_policies::{Bundle, Embedded};
-use xagent_projections::{Bus, Relay, RunProjector, RunViews};
-use xagent_tree::Signer;
+use xagent_projections::{Bus, CheckpointMirror, CheckpointRelay, Relay, RunProjector, RunViews};
 
-use crate::configuration::Configuration;
+use crate::configuration::{Configuration, Signing};
 use crate::rest::{Doors, router};
 
 /// How long an approval is valid: a day, in microseconds.
@@ -65,7 +64,7 @@ impl Server {
         let limits = Limits { timeout_ms: configuration.policy_timeout_ms };
         let engine = Arc::new(Embedded::new(limits));
         let law = Law::new(engine.clone(), limits, deciders());
-        let executor = Executor::new(ledger.clone(), law, clock);
+        let executor = Executor::new(ledger.clone(), law, clock.clone());
         let options =
             CommandsOptions { workspaces: configuration.workspaces.clone(), approval_ttl_us: APPROVAL_TTL_US };
         let commands = Commands::new(executor, engine, options);
@@ -73,21 +72,26 @@ impl Server {
         let views = RunViews::connect(&configuration.redis_url)?;
         let relay = Relay::new(ledger.clone(), bus.clone());
         let projector = RunProjector::new(ledger.clone(), bus.clone(), views.clone());
-        let signer = Signer::new(&configuration.log_name, &configuration.log_key);
-        let notary = Notary::new(ledger, signer, configuration.checkpoint_mirror.clone());
+        let Signing { signer, old } = configuration.signing.clone();
+        let notary = Notary::new(ledger.clone(), signer, old);
+        let checkpoints = CheckpointRelay::new(ledger.clone(), bus.clone());
+        let mirror = configuration.checkpoint_mirror.clone();
+        let mirror = mirror.map(|place| CheckpointMirror::new(ledger, notary.clone(), place, clock.clone()));
         let worker = Worker::new(commands.clone(), WorkerOptions::default());
         let stock = Bundle::stock()?;
 
         let stages: [CancellationToken; 3] = Default::default();
         let secret = Arc::new(configuration.secret.clone());
-        let routes = router(Doors { commands: commands.clone(), views, bus, secret });
+        let routes = router(Doors { commands: commands.clone(), views, bus, notary: notary.clone(), secret });
         let doors = tokio::spawn(serve(listener, routes, stages[0].clone()));
         let workers = tokio::spawn(govern(commands, stock, worker, stages[1].clone()));
-        let readers = vec![
+        let mut readers = vec![
             tokio::spawn(relay.run(stages[2].clone())),
+            tokio::spawn(checkpoints.run(stages[2].clone())),
             tokio::spawn(projector.run(stages[2].clone())),
             tokio::spawn(notary.run(stages[2].clone())),
         ];
+        readers.extend(mirror.map(|mirror| tokio::spawn(mirror.run(stages[2].clone()))));
         Ok(Self { address, stages, doors, workers, readers })
     }
 

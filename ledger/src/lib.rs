@@ -26,7 +26,7 @@ pub use connect::{Clock, LedgerOptions, migrate};
 pub use error::LedgerError;
 pub use leader::{Led, lead};
 pub use lease::Lease;
-pub use notary::{Notary, StoredCheckpoint};
+pub use notary::{CheckpointKey, Notary, Outside, StoredCheckpoint};
 pub use prove::{ConsistencyProof, InclusionProof};
 pub use read::{Head, Loaded, Wake};
 pub use receipt::{CommandKey, Receipt};

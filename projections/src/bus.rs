@@ -1,4 +1,4 @@
-//! The connection to NATS and the one JetStream stream of all events.
+//! The connection to NATS, the one JetStream stream of all events, and that of checkpoints.
 
 use std::time::Duration;
 
@@ -10,6 +10,13 @@ use url::Url;
 
 /// The stream of all events. An event's sequence in it is its position in the ledger.
 pub const STREAM: &str = "XAGENT_EVENTS";
+
+/// The stream of checkpoints, apart: the events' sequence is the position.
+pub const CHECKPOINTS: &str = "XAGENT_CHECKPOINTS";
+/// Where checkpoints are published: each message is a signed note.
+pub(crate) const CHECKPOINTS_SUBJECT: &str = "xagent.checkpoints";
+/// Checkpoints the stream holds, about a day of a busy ledger; the ledger keeps them all.
+const CHECKPOINTS_HELD: i64 = 100_000;
 
 const PATIENCE: Duration = Duration::from_secs(3);
 
@@ -55,6 +62,21 @@ impl Bus {
             retention: RetentionPolicy::Limits,
             storage: StorageType::File,
             deny_delete: true,
+            allow_direct: true,
+            ..Config::default()
+        };
+        self.context.get_or_create_stream(config).await
+    }
+
+    /// The stream of checkpoints, created where it is missing.
+    pub(crate) async fn ensured_checkpoints(&self) -> Result<Stream, CreateStreamError> {
+        let config = Config {
+            name: CHECKPOINTS.to_owned(),
+            subjects: vec![CHECKPOINTS_SUBJECT.to_owned()],
+            description: Some("The latest signed checkpoints of the ledger; message id = tree size".to_owned()),
+            retention: RetentionPolicy::Limits,
+            storage: StorageType::File,
+            max_messages: CHECKPOINTS_HELD,
             allow_direct: true,
             ..Config::default()
         };

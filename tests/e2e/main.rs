@@ -4,15 +4,19 @@
 
 mod agentdojo;
 mod approvals;
+mod checkpoints;
 mod crash;
 mod doors;
 mod idempotency;
 mod law;
 mod ledger;
+mod mirrors;
 mod outages;
 mod pressure;
 mod processes;
+mod proofs;
 mod record;
 mod review;
+mod rotation;
 mod tamper;
 mod world;

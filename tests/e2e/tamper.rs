@@ -162,7 +162,7 @@ async fn a_checkpoint_is_mirrored_outside_and_is_no_other_keys() {
         (std::fs::read_to_string(&mirrored).ok()? == std::fs::read_to_string(&file).unwrap()).then_some(())
     })
     .await;
-    let other = xagent_tree::Signer::new("xagent.local/ledger", &[1; 32]).verifier().to_string();
+    let other = xagent_tree::Signer::new("xagent.local/ledger", &[1; 32]).unwrap().verifier().to_string();
     assert_ne!(key, other);
     let refused = world.xagent(&["verify", "--key", &other, "--checkpoint", &file]).await;
     assert_eq!(refused.status.code(), Some(2));

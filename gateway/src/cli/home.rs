@@ -1,6 +1,6 @@
 //! The folder of a private instance: its secret, and where its servers are.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -9,6 +9,12 @@ use serde::{Deserialize, Serialize};
 
 use super::error::CliError;
 use crate::access::Secret;
+
+/// The secret that signs checkpoints, and its file where it was made just now.
+pub struct LogKey {
+    pub seed: [u8; 32],
+    pub made: Option<PathBuf>,
+}
 
 /// A folder, `.xagent` unless told otherwise.
 pub struct Home(PathBuf);
@@ -61,18 +67,23 @@ impl Home {
         Secret::new(bytes).map_err(|message| CliError::new(message, "make one with `openssl rand -hex 32`"))
     }
 
-    /// The seed of the key that signs checkpoints: 64 hex digits in a file, of this folder unless told otherwise, made
+    /// The key that signs checkpoints: 64 hex digits from a file, from the environment, or the one of this folder, made
     /// where there is none yet.
-    pub fn log_key(&self, file: Option<&Path>) -> Result<[u8; 32], CliError> {
-        let text = match file {
-            Some(file) => std::fs::read(file).map_err(|error| self.failed("read", file, &error))?,
-            None => self.own("checkpoint-key")?,
+    pub fn log_key(&self, file: Option<&Path>) -> Result<LogKey, CliError> {
+        let (text, made) = match (std::env::var("XAGENT_CHECKPOINT_KEY"), file) {
+            (_, Some(file)) => (std::fs::read(file).map_err(|error| self.failed("read", file, &error))?, None),
+            (Ok(text), None) => (text.into_bytes(), None),
+            (Err(_), None) => {
+                let there = self.0.join("checkpoint-key").exists();
+                (self.own("checkpoint-key")?, (!there).then(|| self.0.join("checkpoint-key")))
+            }
         };
         let mut seed = [0; 32];
         let read = hex::decode_to_slice(text.trim_ascii(), &mut seed);
         let remedy = "make one with `openssl rand -hex 32`, and keep it: it signs every checkpoint";
-        read.map(|()| seed)
-            .map_err(|error| CliError::new(format!("the checkpoint key is not 64 hex digits: {error}"), remedy))
+        // What is wrong with a secret is not told character by character.
+        read.map(|()| LogKey { seed, made })
+            .map_err(|_| CliError::new("the key that signs checkpoints is not 64 hex digits", remedy))
     }
 
     /// A secret of this folder, made where there is none yet.
@@ -85,18 +96,29 @@ impl Home {
         let mut bytes = [0; 32];
         rand::rng().fill_bytes(&mut bytes);
         let text = hex::encode(bytes).into_bytes();
-        self.write(&path, &text)?;
-        tracing::warn!(path = %path.display(), "secret.made");
-        Ok(text)
+        let beside = self.beside(&path, &text)?;
+        // A link is made only where nothing has the name: of two processes that start at once, one makes the secret.
+        let linked = std::fs::hard_link(&beside, &path);
+        std::fs::remove_file(&beside).map_err(|error| self.failed("remove", &beside, &error))?;
+        match linked {
+            Ok(()) => tracing::warn!(path = %path.display(), "secret.made"),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(self.failed("write", &path, &error)),
+        }
+        std::fs::read(&path).map_err(|error| self.failed("read", &path, &error))
     }
 
     /// Beside it, then renamed over it, for its owner only.
     fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), CliError> {
-        let beside = path.with_extension("part");
+        let beside = self.beside(path, bytes)?;
+        std::fs::rename(&beside, path).map_err(|error| self.failed("write", path, &error))
+    }
+
+    fn beside(&self, path: &Path, bytes: &[u8]) -> Result<PathBuf, CliError> {
+        let beside = path.with_extension(format!("{}.part", std::process::id()));
         let open = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside);
-        open.and_then(|mut file| file.write_all(bytes))
-            .and_then(|()| std::fs::rename(&beside, path))
-            .map_err(|error| self.failed("write", path, &error))
+        open.and_then(|mut file| file.write_all(bytes)).map_err(|error| self.failed("write", &beside, &error))?;
+        Ok(beside)
     }
 
     fn failed(&self, what: &str, path: &Path, error: &std::io::Error) -> CliError {

@@ -3,6 +3,8 @@
 mod client;
 mod error;
 mod home;
+mod ledger;
+mod log;
 mod migrate;
 mod policy;
 mod replay;
@@ -42,6 +44,7 @@ const EXAMPLES: &str = "Examples:
   xagent runs                                 list runs
   xagent replay run_0193...                   prove that a run replays identically
   xagent replay --all                         the same for every run
+  xagent ledger proof 42 > proof.json         prove that event 42 is in the ledger
   xagent token --subject alice --scope run:read --scope audit:read
   xagent policy publish ./my-policies --activate";
 
@@ -59,6 +62,9 @@ enum Command {
     Replay(replay::Replay),
     /// Check the whole ledger: nothing missing, changed, moved, cut off or rewritten
     Verify(verify::Verify),
+    /// Fetch checkpoints and proofs of the ledger, and check them offline
+    #[command(subcommand)]
+    Ledger(ledger::LedgerCommand),
     /// Check, publish and activate policy bundles
     Policy(policy::Policy),
     /// Mint a development token
@@ -92,6 +98,7 @@ pub fn main() -> ExitCode {
             Command::Runs(runs) => runs.run(&context).await,
             Command::Replay(replay) => replay.run(&context).await,
             Command::Verify(verify) => verify.run(&context).await,
+            Command::Ledger(ledger) => ledger.run(&context).await,
             Command::Policy(policy) => policy.run(&context).await,
             Command::Token(token) => token.run(&context),
             Command::Migrate(migrate) => migrate.run(&context).await,

@@ -9,6 +9,7 @@ use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
+use super::log::Log;
 use super::{CliError, Context, Home};
 use crate::configuration::Configuration;
 use crate::server::Server;
@@ -51,20 +52,6 @@ fn missing(server: &str, variable: &str) -> CliError {
     )
 }
 
-/// How the ledger's tree is signed.
-#[derive(Args, Clone)]
-pub struct Log {
-    /// The name of the log in its checkpoints
-    #[arg(long, env = "XAGENT_LOG_NAME", default_value = "xagent.local/ledger", value_name = "NAME")]
-    pub log_name: String,
-    /// The file that holds the key checkpoints are signed with, 64 hex digits
-    #[arg(long, env = "XAGENT_CHECKPOINT_KEY_FILE", value_name = "FILE")]
-    pub checkpoint_key_file: Option<PathBuf>,
-    /// A folder outside, to which the latest checkpoint is written about every second
-    #[arg(long, env = "XAGENT_CHECKPOINT_MIRROR", value_name = "DIR")]
-    pub checkpoint_mirror: Option<PathBuf>,
-}
-
 #[derive(Args)]
 pub struct Serve {
     #[command(flatten)]
@@ -95,9 +82,8 @@ impl Serve {
             listen: self.listen,
             secret: context.home.secret(self.secret_file.as_deref())?,
             workspaces: self.workspaces,
-            log_key: context.home.log_key(self.log.checkpoint_key_file.as_deref())?,
-            log_name: self.log.log_name,
-            checkpoint_mirror: self.log.checkpoint_mirror,
+            signing: self.log.signing(&context.home)?,
+            checkpoint_mirror: self.log.mirror()?,
             policy_timeout_ms: self.policy_timeout_ms,
         };
         let server = start(&configuration).await?;

@@ -17,9 +17,10 @@ use xagent_stack::{InstanceLock, Need, Stack, StackOptions};
 
 use super::client::Client;
 use super::home::Connection;
+use super::log::Log;
 use super::replay::{Replayer, told};
 use super::run::{all_events, ended, waiting_approval};
-use super::serve::{Log, Servers, asked_to_stop, log_to, start};
+use super::serve::{Servers, asked_to_stop, log_to, start};
 use super::story::{Step, steps, tell};
 use super::terminal::Paint;
 use super::{CliError, Context};
@@ -108,9 +109,8 @@ impl Up {
             listen: remembered_address(context),
             secret: context.home.secret(None)?,
             workspaces: vec![workspace],
-            log_key: context.home.log_key(self.log.checkpoint_key_file.as_deref())?,
-            log_name: self.log.log_name.clone(),
-            checkpoint_mirror: self.log.checkpoint_mirror.clone(),
+            signing: self.log.signing(&context.home)?,
+            checkpoint_mirror: self.log.mirror()?,
             policy_timeout_ms: 500,
         })
     }

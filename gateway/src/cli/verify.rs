@@ -23,11 +23,11 @@ pub struct Verify {
     #[command(flatten)]
     servers: Servers,
     /// A checkpoint that was kept outside; may be repeated
-    #[arg(long = "checkpoint", value_name = "FILE", requires = "key")]
+    #[arg(long = "checkpoint", value_name = "FILE", requires = "keys")]
     checkpoints: Vec<PathBuf>,
-    /// The key that checks those checkpoints, NAME+HASH+KEY as GET /v1/ledger/checkpoint shows it
-    #[arg(long, value_name = "KEY")]
-    key: Option<Verifier>,
+    /// A key that may have signed those checkpoints, NAME+HASH+KEY as `xagent ledger keys` shows them; may be repeated
+    #[arg(long = "key", value_name = "KEY")]
+    keys: Vec<Verifier>,
 }
 
 impl Verify {
@@ -50,11 +50,10 @@ impl Verify {
 
 impl Verify {
     fn outside(&self) -> Result<Vec<Checkpoint>, CliError> {
-        let Some(key) = &self.key else { return Ok(Vec::new()) };
         let read = |path: &PathBuf| {
             let wrong = |message: String| CliError::new(format!("{}: {message}", path.display()), "check file and key");
             let note = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
-            Checkpoint::open(&note, key).map_err(|error| wrong(error.to_string()))
+            Checkpoint::open_any(&note, &self.keys).map_err(|error| wrong(error.to_string()))
         };
         self.checkpoints.iter().map(read).collect()
     }

@@ -5,7 +5,7 @@ use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use xagent_domain::Digest;
 use xagent_domain::governed::Refusal;
-use xagent_ledger::{ConsistencyProof, InclusionProof, StoredCheckpoint};
+use xagent_ledger::{ConsistencyProof, InclusionProof};
 
 use super::Doors;
 use super::extract::{Calling, Parameters};
@@ -39,25 +39,6 @@ pub async fn root(
     }
     let root = doors.commands.ledger().root_at(size).await.map_err(|error| calling.problem(error))?;
     Ok(Json(Tree { size, root }))
-}
-
-/// A signed tree.
-#[derive(Serialize)]
-pub struct Signed {
-    size: u64,
-    /// C2SP signed note.
-    note: String,
-    /// The key that checks it; compare it with the one you were told.
-    verifier: String,
-}
-
-/// `GET /v1/ledger/checkpoint`: the latest one.
-pub async fn checkpoint(State(doors): State<Doors>, calling: Calling) -> Result<Json<Signed>, Problem> {
-    allowed(&doors, &calling).await?;
-    let latest = doors.commands.ledger().latest_checkpoint().await.map_err(|error| calling.problem(error))?;
-    let none = || Refusal::NotFound { what: "checkpoint", id: "latest".to_owned() };
-    let StoredCheckpoint { size, note, verifier } = latest.ok_or_else(|| calling.problem(none()))?;
-    Ok(Json(Signed { size, note, verifier }))
 }
 
 #[derive(Deserialize)]
@@ -103,7 +84,8 @@ pub async fn consistency(
     proof.map(Json).ok_or_else(|| calling.problem(what()))
 }
 
-async fn allowed(doors: &Doors, calling: &Calling) -> Result<(), Problem> {
+/// Whether the law lets the caller read the tree.
+pub(super) async fn allowed(doors: &Doors, calling: &Calling) -> Result<(), Problem> {
     let allowed = doors.commands.authorise_read(&calling.caller, "read.ledger", "ledger", "").await;
     allowed.map_err(|error| calling.problem(error))
 }

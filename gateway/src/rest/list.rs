@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use xagent_domain::governed::Refusal;
 use xagent_domain::run::RunEvent;
-use xagent_domain::{DecisionMade, Recorded, RunId};
+use xagent_domain::{DecisionMade, Recorded, RunId, Tenant};
 
 use super::Doors;
 use super::extract::{Calling, Id, Parameters};
@@ -25,10 +25,13 @@ fn page_size() -> u32 {
     100
 }
 
-/// An event as it was recorded.
+/// An event as it was recorded. All but `leaf_hash`, in RFC 8785 form, is what its leaf hash covers.
 #[derive(Serialize)]
 pub struct ShownEvent {
     position: u64,
+    tenant: Tenant,
+    aggregate_type: String,
+    aggregate_id: String,
     sequence: u64,
     event_type: String,
     event_version: String,
@@ -51,9 +54,9 @@ pub struct ShownDecision {
 /// A page.
 #[derive(Serialize)]
 pub struct Items<T> {
-    items: Vec<T>,
+    pub(super) items: Vec<T>,
     /// Pass it as `cursor` for the next page.
-    next: Option<String>,
+    pub(super) next: Option<String>,
 }
 
 /// `GET /v1/runs/{run}/events`: in order, from the ledger.
@@ -119,6 +122,9 @@ fn shown(event: Recorded) -> Result<ShownEvent, Problem> {
         sequence: event.sequence,
         recorded_at_us: event.recorded_at_us,
         leaf_hash: event.leaf_hash.to_string(),
+        tenant: event.tenant,
+        aggregate_type: event.aggregate_type,
+        aggregate_id: event.aggregate_id,
         event_type: event.event_type,
         event_version: event.event_version,
     })

@@ -3,12 +3,14 @@
 mod approvals;
 mod bundles;
 mod calls;
+mod checkpoints;
 mod errors;
 mod extract;
 mod health;
 mod ledger;
 mod list;
 mod runs;
+mod tlog;
 mod tools;
 
 use std::sync::Arc;
@@ -22,6 +24,7 @@ use axum::routing::{get, post};
 use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
 use xagent_commands::Commands;
+use xagent_ledger::Notary;
 use xagent_projections::{Bus, RunViews};
 
 use crate::access::Secret;
@@ -42,6 +45,8 @@ pub struct Doors {
     pub views: RunViews,
     /// NATS, for readiness.
     pub bus: Bus,
+    /// What signs checkpoints.
+    pub notary: Notary,
     /// What tokens are signed with.
     pub secret: Arc<Secret>,
 }
@@ -64,7 +69,12 @@ pub fn router(doors: Doors) -> Router {
         .route("/v1/approvals/{approval}/refuse", post(approvals::refuse))
         .route("/v1/tools", post(tools::register).get(tools::list))
         .route("/v1/ledger/root", get(ledger::root))
-        .route("/v1/ledger/checkpoint", get(ledger::checkpoint))
+        .route("/v1/ledger/checkpoint", get(checkpoints::checkpoint))
+        .route("/v1/ledger/checkpoints", get(checkpoints::checkpoints))
+        .route("/v1/ledger/keys", get(checkpoints::keys))
+        .route("/v1/ledger/tlog/checkpoint", get(tlog::checkpoint))
+        .route("/v1/ledger/tlog/tile/{*tile}", get(tlog::tile))
+        .route("/v1/ledger/tlog/tile/entries/{*bundle}", get(tlog::entries))
         .route("/v1/ledger/proof", get(ledger::inclusion))
         .route("/v1/ledger/consistency", get(ledger::consistency))
         .route("/v1/bundles", post(bundles::publish))

@@ -2,18 +2,12 @@
 //!
 //! Form: C2SP tlog-checkpoint (c2sp.org/tlog-checkpoint) in a C2SP signed note (c2sp.org/signed-note), ed25519.
 
-use std::fmt;
-use std::str::FromStr;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
 use xagent_domain::Digest;
 
-/// The signature type of ed25519 in signed notes.
-const ED25519: u8 = 1;
-/// How a signature line begins.
-const SIGNATURE: &str = "\u{2014} ";
+use crate::note::{Note, sign};
+use crate::{Signer, Verifier};
 
 /// The size and root of a tree, under the name of its log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,64 +20,51 @@ pub struct Checkpoint {
     pub root: Digest,
 }
 
-/// A key that checks signatures, written as `NAME+HASH+KEY` (C2SP signed-note, verifier keys).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Verifier {
-    name: String,
-    key: VerifyingKey,
-}
-
-/// A key that signs.
-pub struct Signer {
-    name: String,
-    key: SigningKey,
-}
-
-/// Why a text is no checkpoint, or not one of this key.
+/// Why a text is no checkpoint, or not one of these keys.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CheckpointError {
     /// It has another form.
     #[error("not a checkpoint: {0}")]
     Malformed(&'static str),
-    /// It is not signed by this key.
-    #[error("not signed by the key `{0}`")]
+    /// It is not signed by any of these keys, or a signature under one of their names does not hold.
+    #[error("not signed by the key {0}")]
     Unsigned(String),
     /// The key has another form.
     #[error("not a verifier key: NAME+HASH+KEY is expected")]
     Key,
+    /// No key can have this name.
+    #[error("`{0}` is no name for a key: it must not be empty or hold spaces or `+`; take one like example.org/ledger")]
+    Name(String),
 }
 
 impl Checkpoint {
-    /// The text that is signed.
-    fn body(&self) -> String {
-        format!("{}\n{}\n{}\n", self.origin, self.size, STANDARD.encode(self.root.as_bytes()))
-    }
-
     /// Reads a signed note and checks its signature.
     pub fn open(note: &str, verifier: &Verifier) -> Result<Self, CheckpointError> {
-        let (body, signatures) = note.split_once("\n\n").ok_or(CheckpointError::Malformed("it has no signature"))?;
-        let checkpoint = Self::read(body)?;
-        let signed = format!("{body}\n");
-        let ours = |line: &str| {
-            let (name, signature) = line.strip_prefix(SIGNATURE)?.split_once(' ')?;
-            let bytes = STANDARD.decode(signature).ok().filter(|_| name == verifier.name)?;
-            let signature = bytes.strip_prefix(&verifier.hash())?;
-            let signature = Signature::from_slice(signature).ok()?;
-            verifier.key.verify_strict(signed.as_bytes(), &signature).ok()
-        };
-        match signatures.lines().find_map(ours) {
-            Some(()) => Ok(checkpoint),
-            None => Err(CheckpointError::Unsigned(verifier.name.clone())),
-        }
+        Self::open_any(note, std::slice::from_ref(verifier))
     }
 
-    fn read(body: &str) -> Result<Self, CheckpointError> {
+    /// Reads a signed note that any of `keys` may have signed.
+    pub fn open_any(note: &str, keys: &[Verifier]) -> Result<Self, CheckpointError> {
+        Self::signers(note, keys).map(|(checkpoint, _)| checkpoint)
+    }
+
+    /// Reads a signed note, and says which of `keys` signed it. At least one did.
+    pub fn signers<'k>(note: &str, keys: &'k [Verifier]) -> Result<(Self, Vec<&'k Verifier>), CheckpointError> {
+        let note = Note::parse(note)?;
+        let checkpoint = Self::read(note.text())?;
+        let signers = note.signers(keys)?;
+        Ok((checkpoint, signers))
+    }
+
+    /// Lines past the third are extensions: they are signed, and mean nothing to us.
+    fn read(text: &str) -> Result<Self, CheckpointError> {
         let malformed = CheckpointError::Malformed;
-        let mut lines = body.lines();
-        let mut next =
-            || lines.next().filter(|line| !line.is_empty()).ok_or_else(|| malformed("three lines are expected"));
-        let (origin, size, root) = (next()?, next()?, next()?);
-        let plain = size == "0" || !size.starts_with('0');
+        let lines: Vec<_> = text.strip_suffix('\n').unwrap_or(text).split('\n').collect();
+        let [origin, size, root, ..] = lines[..] else { return Err(malformed("three lines are expected")) };
+        if lines.iter().any(|line| line.is_empty()) {
+            return Err(malformed("it has an empty line"));
+        }
+        let plain = size.bytes().all(|digit| digit.is_ascii_digit()) && (size == "0" || !size.starts_with('0'));
         let size = size.parse().ok().filter(|_| plain).ok_or_else(|| malformed("its size is no number"))?;
         let root: Vec<u8> = STANDARD.decode(root).map_err(|_| malformed("its root is not base64"))?;
         let root = <[u8; 32]>::try_from(root).map_err(|_| malformed("its root has not 32 bytes"))?;
@@ -92,59 +73,15 @@ impl Checkpoint {
 }
 
 impl Signer {
-    /// The key of this name, made of a secret seed.
-    pub fn new(name: &str, seed: &[u8; 32]) -> Self {
-        Self { name: name.to_owned(), key: SigningKey::from_bytes(seed) }
-    }
-
-    /// What checks its signatures.
-    pub fn verifier(&self) -> Verifier {
-        Verifier { name: self.name.clone(), key: self.key.verifying_key() }
-    }
-
-    /// Signs a tree.
+    /// The checkpoint of a tree, as a note.
     pub fn sign(&self, size: u64, root: Digest) -> String {
-        let body = Checkpoint { origin: self.name.clone(), size, root }.body();
-        let mut signature = self.verifier().hash().to_vec();
-        signature.extend_from_slice(&self.key.sign(body.as_bytes()).to_bytes());
-        format!("{body}\n{SIGNATURE}{} {}\n", self.name, STANDARD.encode(signature))
+        self.sign_with(&[], size, root)
     }
-}
 
-impl Verifier {
-    /// The first four bytes of SHA-256(name || 0x0A || type || key).
-    fn hash(&self) -> [u8; 4] {
-        let mut text = self.name.clone().into_bytes();
-        text.extend_from_slice(&[b'\n', ED25519]);
-        text.extend_from_slice(self.key.as_bytes());
-        let digest = Digest::of(&text);
-        let [a, b, c, d, ..] = *digest.as_bytes();
-        [a, b, c, d]
-    }
-}
-
-impl fmt::Display for Verifier {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut key = vec![ED25519];
-        key.extend_from_slice(self.key.as_bytes());
-        write!(f, "{}+{:08x}+{}", self.name, u32::from_be_bytes(self.hash()), STANDARD.encode(key))
-    }
-}
-
-impl FromStr for Verifier {
-    type Err = CheckpointError;
-
-    fn from_str(text: &str) -> Result<Self, CheckpointError> {
-        let mut parts = text.trim().splitn(3, '+');
-        let (Some(name), Some(hash), Some(key)) = (parts.next(), parts.next(), parts.next()) else {
-            return Err(CheckpointError::Key);
-        };
-        let bytes = STANDARD.decode(key).map_err(|_| CheckpointError::Key)?;
-        let key = bytes.strip_prefix(&[ED25519]).and_then(|key| <[u8; 32]>::try_from(key).ok());
-        let key = key.and_then(|key| VerifyingKey::from_bytes(&key).ok()).ok_or(CheckpointError::Key)?;
-        let verifier = Self { name: name.to_owned(), key };
-        let fits = !name.is_empty() && hash == format!("{:08x}", u32::from_be_bytes(verifier.hash()));
-        fits.then_some(verifier).ok_or(CheckpointError::Key)
+    /// The same, signed by `others` too: whoever trusts one of them learns of this key.
+    pub fn sign_with(&self, others: &[&Self], size: u64, root: Digest) -> String {
+        let text = format!("{}\n{size}\n{}\n", self.name(), STANDARD.encode(root.as_bytes()));
+        sign(&text, std::iter::once(self).chain(others.iter().copied()))
     }
 }
 
@@ -152,51 +89,77 @@ impl FromStr for Verifier {
 mod tests {
     use super::*;
 
-    /// The key and the signed note of the specification's own example (golang.org/x/mod/sumdb/note).
-    const VERIFIER: &str = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW";
-    const NOTE: &str = "If you think cryptography is the answer to your problem,\n\
-                        then you don't know what your problem is.\n\n\
-                        \u{2014} PeterNeumann x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM=\n";
-
-    #[test]
-    fn a_foreign_key_and_its_signature_are_understood() {
-        let verifier: Verifier = VERIFIER.parse().unwrap();
-        assert_eq!(verifier.to_string(), VERIFIER);
-        let (body, signature) = NOTE.split_once("\n\n").unwrap();
-        let signature = signature.trim_end().rsplit(' ').next().unwrap();
-        let bytes = STANDARD.decode(signature).unwrap();
-        let (hash, signature) = bytes.split_at(4);
-        assert_eq!(hash, verifier.hash());
-        let signature = Signature::from_slice(signature).unwrap();
-        verifier.key.verify_strict(format!("{body}\n").as_bytes(), &signature).unwrap();
+    fn signer(seed: u8) -> Signer {
+        Signer::new("example.org/log", &[seed; 32]).unwrap()
     }
 
     #[test]
     fn a_checkpoint_is_what_was_signed() {
-        let signer = Signer::new("example.org/log", &[7; 32]);
-        let note = signer.sign(20, Digest::of(b"root"));
-        let opened = Checkpoint::open(&note, &signer.verifier()).unwrap();
+        let note = signer(7).sign(20, Digest::of(b"root"));
+        let opened = Checkpoint::open(&note, &signer(7).verifier()).unwrap();
         assert_eq!((opened.origin.as_str(), opened.size, opened.root), ("example.org/log", 20, Digest::of(b"root")));
-        let again: Verifier = signer.verifier().to_string().parse().unwrap();
+        let again: Verifier = signer(7).verifier().to_string().parse().unwrap();
         assert!(Checkpoint::open(&note, &again).is_ok());
     }
 
     #[test]
+    fn a_checkpoint_of_the_specification_is_understood() {
+        let text = "example.com/behind-the-sofa\n20852163\nCsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=\n";
+        let read = Checkpoint::read(text).unwrap();
+        assert_eq!((read.origin.as_str(), read.size), ("example.com/behind-the-sofa", 20_852_163));
+        assert!(read.root.to_string().starts_with("0ac5186a91863e8e"));
+    }
+
+    #[test]
     fn a_checkpoint_that_was_changed_or_is_another_s_is_refused() {
-        let signer = Signer::new("example.org/log", &[7; 32]);
-        let note = signer.sign(20, Digest::of(b"root"));
-        let other = Signer::new("example.org/log", &[8; 32]).verifier();
-        assert!(matches!(Checkpoint::open(&note, &other), Err(CheckpointError::Unsigned(_))));
+        let note = signer(7).sign(20, Digest::of(b"root"));
+        assert!(matches!(Checkpoint::open(&note, &signer(8).verifier()), Err(CheckpointError::Unsigned(_))));
         let longer = note.replacen("\n20\n", "\n21\n", 1);
-        assert!(matches!(Checkpoint::open(&longer, &signer.verifier()), Err(CheckpointError::Unsigned(_))));
-        for text in ["", "a\n\n", "a\nb\nc\n\n", "a\n020\nAAAA\n\n"] {
-            assert!(
-                matches!(Checkpoint::open(text, &signer.verifier()), Err(CheckpointError::Malformed(_))),
-                "{text:?}"
-            );
+        assert!(matches!(Checkpoint::open(&longer, &signer(7).verifier()), Err(CheckpointError::Unsigned(_))));
+    }
+
+    #[test]
+    fn a_checkpoint_of_two_keys_holds_under_either() {
+        let (old, new, other) = (signer(7).verifier(), signer(8).verifier(), signer(9).verifier());
+        let note = signer(8).sign_with(&[&signer(7)], 20, Digest::of(b"root"));
+        for keys in [vec![old.clone()], vec![new.clone()], vec![other.clone(), old.clone(), new.clone()]] {
+            assert_eq!(Checkpoint::open_any(&note, &keys).unwrap().size, 20);
         }
-        for key in ["", "a+b", "a+00000000+AAAA", &VERIFIER.replace("c74f20a3", "c74f20a4")] {
-            assert!(key.parse::<Verifier>().is_err(), "{key}");
+        let both = [old, new, other];
+        assert_eq!(Checkpoint::signers(&note, &both).unwrap().1, [&both[0], &both[1]]);
+        assert!(Checkpoint::open(&note, &both[2]).is_err());
+    }
+
+    #[test]
+    fn extension_lines_are_signed_and_otherwise_ignored() {
+        let text = format!("example.org/log\n20\n{}\nextension 1\n", STANDARD.encode([1; 32]));
+        let note = sign(&text, [&signer(7)]);
+        assert_eq!(Checkpoint::open(&note, &signer(7).verifier()).unwrap().size, 20);
+        let changed = note.replace("extension 1", "extension 2");
+        assert!(matches!(Checkpoint::open(&changed, &signer(7).verifier()), Err(CheckpointError::Unsigned(_))));
+    }
+
+    #[test]
+    fn a_signed_text_that_is_no_checkpoint_is_refused() {
+        let root = STANDARD.encode([1; 32]);
+        let wrong = [
+            "a\n20\n".to_owned(),
+            format!("\n20\n{root}\n"),
+            format!("a\n\n{root}\n"),
+            format!("a\n020\n{root}\n"),
+            format!("a\n+20\n{root}\n"),
+            format!("a\n-1\n{root}\n"),
+            format!("a\n 20\n{root}\n"),
+            format!("a\n18446744073709551616\n{root}\n"),
+            "a\n20\nAAAA\n".to_owned(),
+            format!("a\n20\n{}\n", root.trim_end_matches('=')),
+            format!("a\n20\n{root} \n"),
+        ];
+        for text in wrong {
+            let opened = Checkpoint::open(&sign(&text, [&signer(7)]), &signer(7).verifier());
+            assert!(matches!(opened, Err(CheckpointError::Malformed(_))), "{text:?}");
         }
+        let empty = sign(&format!("a\n0\n{root}\n"), [&signer(7)]);
+        assert_eq!(Checkpoint::open(&empty, &signer(7).verifier()).unwrap().size, 0);
     }
 }

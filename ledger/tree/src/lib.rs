@@ -4,11 +4,16 @@
 
 mod checkpoint;
 mod frontier;
+mod key;
+mod note;
 mod proof;
+mod tile;
 
-pub use checkpoint::{Checkpoint, CheckpointError, Signer, Verifier};
+pub use checkpoint::{Checkpoint, CheckpointError};
 pub use frontier::{Frontier, FrontierError, Subtree};
+pub use key::{Signer, Verifier};
 pub use proof::{Range, consistency_ranges, inclusion_ranges, verify_consistency, verify_inclusion};
+pub use tile::{Tile, TileError};
 
 use sha2::{Digest as _, Sha256};
 use xagent_domain::{CanonicalError, Digest, Place, Placeless, Recorded};

@@ -3,6 +3,7 @@
 mod api;
 mod http;
 mod postgres;
+mod shelf;
 
 use std::path::{Path, PathBuf};
 use std::process::Output;
@@ -18,8 +19,12 @@ use xagent_stack::{Need, Server, Stack, StackError, StackOptions};
 
 pub use api::{Api, claims, signed};
 pub use http::SlowServer;
+pub use shelf::Shelf;
 pub use xagent_tests::until;
 use xagent_tests::{Now, blocking, folder};
+
+/// Each byte of the secret key that signs checkpoints.
+pub const KEY: u8 = 42;
 
 pub const SECRET: &str = "0123456789abcdef0123456789abcdef0123456789abcdef";
 
@@ -56,6 +61,9 @@ impl World {
         }
         let workspace = folder.path().join("workspace");
         std::fs::create_dir(&workspace).unwrap();
+        let home = folder.path().join("home");
+        std::fs::create_dir(&home).unwrap();
+        std::fs::write(home.join("checkpoint-key"), format!("{KEY:02x}").repeat(32)).unwrap();
         let mut world = Self {
             stack: Arc::new(stack),
             database_url: database_url.unwrap_or(own),
@@ -76,8 +84,14 @@ impl World {
 
     /// Starts one more server over the same ledger and waits until it is ready.
     pub async fn another_server(&self) -> (Child, String) {
+        self.server_with(|_| {}).await
+    }
+
+    /// The same, with other settings.
+    pub async fn server_with(&self, set: impl FnOnce(&mut Command)) -> (Child, String) {
         let mut command = Command::new(binary());
         self.environment(&mut command);
+        set(&mut command);
         command.args(["--json", "serve", "--listen", "127.0.0.1:0", "--workspace"]).arg(&self.workspace);
         command.stdout(std::process::Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().unwrap();
@@ -144,6 +158,12 @@ impl World {
         let mut command = Command::new(binary());
         self.environment(&mut command);
         command.env("XAGENT_URL", &self.url).args(arguments).output().await.unwrap()
+    }
+
+    /// The same with nothing but its arguments: no server, no folder, no settings.
+    pub async fn xagent_offline(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new(binary());
+        command.env_clear().current_dir(&self.workspace).args(arguments).output().await.unwrap()
     }
 
     /// Does something to a server of the stack.

@@ -1,0 +1,85 @@
+//! Roots, proofs and tiles of the tree at any size, from leaf hashes and stored nodes: O(log n) hashes in one round trip.
+
+mod hashes;
+mod plant;
+mod tile;
+
+use serde::{Deserialize, Serialize};
+use xagent_domain::Digest;
+use xagent_tree::{Range, consistency_ranges, inclusion_ranges};
+
+pub(crate) use plant::plant;
+
+use crate::{Ledger, LedgerError};
+
+/// Proof that an event is in the tree of a size (RFC 9162 section 2.1.3).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InclusionProof {
+    /// The event's position; its leaf's index is one less.
+    pub position: u64,
+    /// The event's leaf hash.
+    pub leaf_hash: Digest,
+    /// Leaves in the tree.
+    pub tree_size: u64,
+    /// Root of the tree.
+    pub root: Digest,
+    /// The proof.
+    pub path: Vec<Digest>,
+}
+
+/// Proof that one tree is a prefix of another (RFC 9162 section 2.1.4).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConsistencyProof {
+    /// Leaves in the smaller tree.
+    pub first: u64,
+    /// Its root.
+    pub first_root: Digest,
+    /// Leaves in the larger tree.
+    pub second: u64,
+    /// Its root.
+    pub second_root: Digest,
+    /// The proof.
+    pub path: Vec<Digest>,
+}
+
+impl Ledger {
+    /// The root of the tree over the first `size` events.
+    pub async fn root_at(&self, size: u64) -> Result<Digest, LedgerError> {
+        if size == 0 {
+            return Ok(Digest::of(b""));
+        }
+        let whole = Range { start: 0, end: size };
+        self.hashes(&[whole]).await?.root(whole)
+    }
+
+    /// Proves that the event at `position` is in the tree of `size` events; `None` where there is no such event in it.
+    pub async fn inclusion(&self, position: u64, size: u64) -> Result<Option<InclusionProof>, LedgerError> {
+        let path = position.checked_sub(1).and_then(|index| inclusion_ranges(index, size));
+        let (Some(path), true) = (path, self.reaches(size).await?) else { return Ok(None) };
+        let (leaf, whole) = (Range { start: position - 1, end: position }, Range { start: 0, end: size });
+        let hashes = self.hashes(&[&path[..], &[leaf, whole]].concat()).await?;
+        let (leaf_hash, root) = (hashes.root(leaf)?, hashes.root(whole)?);
+        Ok(Some(InclusionProof { position, leaf_hash, tree_size: size, root, path: hashes.roots(&path)? }))
+    }
+
+    /// Proves that the tree of `first` events is a prefix of that of `second`; `None` where there are no such trees.
+    pub async fn consistency(&self, first: u64, second: u64) -> Result<Option<ConsistencyProof>, LedgerError> {
+        let path = consistency_ranges(first, second);
+        let (Some(path), true) = (path, self.reaches(second).await?) else { return Ok(None) };
+        let (old, new) = (Range { start: 0, end: first }, Range { start: 0, end: second });
+        let hashes = self.hashes(&[&path[..], &[old, new]].concat()).await?;
+        let (first_root, second_root) = (hashes.root(old)?, hashes.root(new)?);
+        Ok(Some(ConsistencyProof { first, first_root, second, second_root, path: hashes.roots(&path)? }))
+    }
+
+    /// Whether there are so many events. Asks the database only where that is not known already.
+    pub(crate) async fn reaches(&self, size: u64) -> Result<bool, LedgerError> {
+        let known = *self.0.committed.borrow();
+        Ok(size <= known || size <= self.head().await?.position)
+    }
+}
+
+fn missing(after: u64) -> LedgerError {
+    let detail = "a leaf or a node of the tree behind it is missing; run `xagent verify`".to_owned();
+    LedgerError::Tampered { position: after + 1, detail }
+}
