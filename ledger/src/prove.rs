@@ -91,13 +91,13 @@ impl Ledger {
     }
 
     /// From the stored hashes up to seven levels below, at most 128 of them.
-    async fn subtree_root(&self, subtree: Subtree) -> Result<Digest, LedgerError> {
+    pub(crate) async fn subtree_root(&self, subtree: Subtree) -> Result<Digest, LedgerError> {
         const OPERATION: &str = "read the tree";
         let (above, stored) = (subtree.level % 8, subtree.level - subtree.level % 8);
         let (start, count) = (subtree.index << above, 1_u64 << above);
         let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         let query = if stored == 0 {
-            let sql = "SELECT leaf_hash FROM events WHERE position > $1 AND position <= $2 ORDER BY position";
+            let sql = "SELECT hash FROM leaves($1, $2) ORDER BY leaf_position";
             sqlx::query(sql).bind(signed(start)).bind(signed(start + count))
         } else {
             let sql = "SELECT hash FROM tree_nodes WHERE index >= $1 AND index < $2 AND level = $3 ORDER BY index";

@@ -4,6 +4,7 @@
 
 mod agentdojo;
 mod approvals;
+mod archive;
 mod crash;
 mod doors;
 mod idempotency;
@@ -14,4 +15,5 @@ mod processes;
 mod record;
 mod review;
 mod tamper;
+mod tamper_matrix;
 mod world;

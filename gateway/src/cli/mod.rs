@@ -1,10 +1,12 @@
 //! The command line.
 
+mod archive;
 mod client;
 mod error;
 mod home;
 mod migrate;
 mod policy;
+mod progress;
 mod replay;
 mod run;
 mod runs;
@@ -59,6 +61,8 @@ enum Command {
     Replay(replay::Replay),
     /// Check the whole ledger: nothing missing, changed, moved, cut off or rewritten
     Verify(verify::Verify),
+    /// Move old ranges of events to files and back
+    Archive(archive::Archive),
     /// Check, publish and activate policy bundles
     Policy(policy::Policy),
     /// Mint a development token
@@ -92,6 +96,7 @@ pub fn main() -> ExitCode {
             Command::Runs(runs) => runs.run(&context).await,
             Command::Replay(replay) => replay.run(&context).await,
             Command::Verify(verify) => verify.run(&context).await,
+            Command::Archive(archive) => archive.run(&context).await,
             Command::Policy(policy) => policy.run(&context).await,
             Command::Token(token) => token.run(&context),
             Command::Migrate(migrate) => migrate.run(&context).await,
