@@ -215,3 +215,65 @@ fn tuple_length(buffer: &[u8]) -> Result<Option<usize>, Malformed> {
     }
     Ok((buffer.len() >= at).then_some(at))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A copy of one row at this position, whose last three columns are null.
+    fn copy(position: i64) -> Vec<u8> {
+        let number = |number: i64| number.to_be_bytes().to_vec();
+        let texts = ["default", "run", "a"].map(|text| text.as_bytes().to_vec());
+        let more = ["GoalSet", "1", "{}", "{\"actor\":\"a\"}"].map(|text| text.as_bytes().to_vec());
+        let mut fields = vec![number(position)];
+        fields.extend(texts);
+        fields.push(number(2));
+        fields.extend(more);
+        fields.extend([number(7), vec![9; 32]]);
+        let mut bytes = [SIGNATURE, &[0; 8], &14_i16.to_be_bytes()].concat();
+        for field in fields {
+            bytes.extend(i32::try_from(field.len()).unwrap().to_be_bytes());
+            bytes.extend(field);
+        }
+        bytes.extend([0xff; 12]);
+        bytes.extend([0xff; 2]);
+        bytes
+    }
+
+    #[test]
+    fn rows_are_read_however_their_bytes_are_cut() {
+        let bytes = copy(5);
+        for piece in [1, 3, bytes.len()] {
+            let mut rows = Rows::default();
+            bytes.chunks(piece).for_each(|piece| rows.feed(piece).unwrap());
+            let rows = rows.finish().unwrap();
+            let [row] = &rows[..] else { panic!("{rows:?}") };
+            let place = Place { position: 5, sequence: 2, recorded_at_us: EPOCH_US + 7 };
+            assert_eq!((row.place(), row.leaf_hash()), (place, Some(Digest::from_bytes([9; 32]))));
+            assert_eq!((row.stream(), row.metadata()), (Ok(("run", "a")), Ok("{\"actor\":\"a\"}")));
+            assert!(row.command().id.is_none() && row.command().events.is_none());
+        }
+    }
+
+    #[test]
+    fn what_is_no_copy_of_events_is_refused() {
+        let whole = copy(5);
+        for end in 0..whole.len() {
+            let mut rows = Rows::default();
+            rows.feed(&whole[..end]).unwrap();
+            assert!(rows.finish().is_err(), "cut at {end}");
+        }
+        let with = |at: usize, bytes: &[u8]| {
+            let mut copy = whole.clone();
+            copy[at..at + bytes.len()].copy_from_slice(bytes);
+            Rows::default().feed(&copy)
+        };
+        assert!(with(0, b"x").is_err(), "another signature");
+        assert!(with(19, &13_i16.to_be_bytes()).is_err(), "a column less");
+        assert!(with(21, &i32::MAX.to_be_bytes()).is_err(), "a field without end");
+        assert!(with(21, &4_i32.to_be_bytes()).is_err(), "a position of four bytes");
+        let mut rows = Rows::default();
+        rows.feed(&[&whole[..], &[0, 14]].concat()).unwrap();
+        assert!(rows.finish().is_err(), "more after the end");
+    }
+}

@@ -35,8 +35,8 @@ impl Ledger {
             MovedRange { first, past, file: archive.name(), sha256: archive.trailer.sha256, events: past - first };
         let nodes = nodes(&mut session.0, first, past).await?;
         let create = format!(
-            "BEGIN; CREATE TABLE events_from_{first} (LIKE events INCLUDING DEFAULTS INCLUDING CONSTRAINTS); \
-             ALTER TABLE events_from_{first} ADD CONSTRAINT positions CHECK (position >= {first} AND position < {past})"
+            "BEGIN; CREATE TABLE events_from_{first} (LIKE events INCLUDING DEFAULTS INCLUDING CONSTRAINTS \
+             INCLUDING INDEXES); ALTER TABLE events_from_{first} ADD CONSTRAINT positions CHECK (position >= {first} AND position < {past})"
         );
         session.execute(OPERATION, &create).await?;
         let holder = move |path: &Path, archive: Archive, sender: mpsc::Sender<(Bytes, u64)>| {
@@ -103,7 +103,8 @@ async fn copy_in(
     in_time(OPERATION, copy.finish()).await.map(drop)
 }
 
-/// Makes the new table one of the ranges. The indexes and triggers are those of every range.
+/// Makes the new table one of the ranges, with the indexes and triggers of every range. The indexes of `events` and the
+/// constraint are there already, so that nobody waits while they are built or checked.
 async fn put_in(session: &mut Session, first: u64, past: u64) -> Result<(), LedgerError> {
     let name = format!("events_from_{first}");
     let sql = format!(
@@ -111,9 +112,8 @@ async fn put_in(session: &mut Session, first: u64, past: u64) -> Result<(), Ledg
          CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON {name} FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()"
     );
     session.execute(OPERATION, &sql).await?;
-    session.take_events(OPERATION).await?;
     let sql = format!(
-        "ALTER TABLE events ATTACH PARTITION {name} FOR VALUES FROM ({first}) TO ({past}); \
+        "SELECT pg_advisory_xact_lock(7281094553); ALTER TABLE events ATTACH PARTITION {name} FOR VALUES FROM ({first}) TO ({past}); \
          ALTER TABLE {name} DROP CONSTRAINT positions; \
          INSERT INTO event_ranges VALUES ({first}, {past}); DELETE FROM archived_ranges WHERE first = {first}"
     );

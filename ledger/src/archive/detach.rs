@@ -40,18 +40,12 @@ impl Ledger {
         let mut session = Session::open(owner, OPERATION).await?;
         let (first, past) = oldest(&mut session, path, first).await?;
         let header = self.header(first, past).await?;
-        copy_out(&mut session, path, header, &mut progress).await?;
-        let archive = Archive::open(&unfinished(path))?;
-        let nodes = nodes(&mut session.0, first, past).await?;
-        let range = MovedRange {
-            first,
-            past,
-            file: name(path),
-            sha256: archive.trailer.sha256,
-            events: archive.trailer.events,
-        };
-        session.execute(OPERATION, "BEGIN").await?;
-        keep_leaves(&mut session, path, archive, nodes, &mut progress).await?;
+        let checked = written(&mut session, path, header, &mut progress).await;
+        if checked.is_err() {
+            // Nothing has left the database, and the file is in the way of another attempt.
+            drop(std::fs::remove_file(unfinished(path)));
+        }
+        let range = checked?;
         finish(path)?;
         keep_the_rest(&mut session, &range).await?;
         take_out(&mut session, &range).await?;
@@ -97,6 +91,23 @@ async fn oldest(session: &mut Session, path: &Path, wanted: Option<u64>) -> Resu
         return Err(failure(path, problem));
     }
     Ok((first, past))
+}
+
+/// Writes the file under its unfinished name, holds it to the tree, and begins the transaction with its leaf hashes.
+async fn written(
+    session: &mut Session,
+    path: &Path,
+    header: Header,
+    progress: &mut impl FnMut(u64),
+) -> Result<MovedRange, LedgerError> {
+    let (first, past) = (header.first, header.past);
+    copy_out(session, path, header, progress).await?;
+    let archive = Archive::open(&unfinished(path))?;
+    let nodes = nodes(&mut session.0, first, past).await?;
+    let (sha256, events) = (archive.trailer.sha256, archive.trailer.events);
+    session.execute(OPERATION, "BEGIN").await?;
+    keep_leaves(session, path, archive, nodes, progress).await?;
+    Ok(MovedRange { first, past, file: name(path), sha256, events })
 }
 
 /// Writes the range under the unfinished name.

@@ -48,7 +48,9 @@ impl Session {
 
     /// Takes `events` for itself, within the transaction: it lets others pass again and again until nobody holds it.
     pub(super) async fn take_events(&mut self, operation: &'static str) -> Result<(), LedgerError> {
-        self.execute(operation, "SELECT pg_advisory_xact_lock(7281094553); SAVEPOINT before_lock").await?;
+        // Whoever comes after it waits as long as it does, so it does not wait long.
+        let begin = "SELECT pg_advisory_xact_lock(7281094553); SET LOCAL lock_timeout = '300ms'; SAVEPOINT before_lock";
+        self.execute(operation, begin).await?;
         for attempt in 1..=ATTEMPTS {
             match self.execute(operation, "LOCK TABLE events IN ACCESS EXCLUSIVE MODE").await {
                 Err(error) if error.is_unavailable() && attempt < ATTEMPTS => {

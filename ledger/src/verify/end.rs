@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use futures::TryStreamExt;
-use sqlx::postgres::{PgConnection, PgRow};
-use sqlx::{ConnectOptions, Connection, Executor, Row as _};
+use sqlx::postgres::{PgArguments, PgConnection, PgRow};
+use sqlx::query::Query;
+use sqlx::{ConnectOptions, Connection, Executor, Postgres, Row as _};
 use xagent_domain::Digest;
 
 use super::fault::{Fault, Witness};
@@ -35,6 +36,12 @@ impl Guard {
         };
         let busy = "a range is being moved to or from an archive; try again when that is done";
         in_time(taken).await?.ok_or_else(|| unavailable(busy))
+    }
+
+    /// The numbers that a query finds. It may take longer than a query of a command.
+    pub(super) async fn numbers(&mut self, query: Query<'_, Postgres, PgArguments>) -> Result<Vec<i64>, LedgerError> {
+        let rows = in_time(query.fetch_all(&mut self.0)).await?;
+        rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>().map_err(|error| failed(&error))
     }
 
     /// Events, nodes, checkpoints and commands beyond the end. Returns the positions of events past the head.

@@ -88,7 +88,7 @@ impl Ledger {
         }
         let (segments, archived) = self.segments(end, &against.archives, &mut walk.findings).await?;
         for segment in segments {
-            self.walk_over(segment, &mut walk, &mut progress).await?;
+            self.walk_over(segment, &mut walk, &mut guard, &mut progress).await?;
         }
         let given_up = walk.findings.is_full();
         let root = if given_up { None } else { walk.settle_end().await? };
@@ -106,6 +106,7 @@ impl Ledger {
         &self,
         segment: Segment,
         walk: &mut Walk<'_>,
+        guard: &mut Guard,
         progress: &mut impl FnMut(u64),
     ) -> Result<(), LedgerError> {
         let (mut source, archived) = match segment.content {
@@ -131,7 +132,7 @@ impl Ledger {
             for row in rows.into_iter().filter(|row| (segment.first..=segment.last).contains(&row.position)) {
                 walk.event(row, archived).await?;
             }
-            let breaches = walk.sequences.settle(self).await?;
+            let breaches = walk.sequences.settle(guard).await?;
             breaches.into_iter().filter(|_| !archived).for_each(|breach| walk.breach(breach));
             progress(walk.position());
             if walk.findings.is_full() {

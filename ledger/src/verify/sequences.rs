@@ -3,10 +3,9 @@
 
 use std::collections::HashMap;
 
-use sqlx::Row as _;
-
+use super::end::Guard;
 use super::inspect::{Checked, StreamKey};
-use crate::{Ledger, LedgerError};
+use crate::LedgerError;
 
 /// Streams of a generation; there are two.
 const STREAMS: usize = 450_000;
@@ -69,21 +68,18 @@ impl Sequences {
     }
 
     /// Asks the database about the events met since the last time.
-    pub(super) async fn settle(&mut self, ledger: &Ledger) -> Result<Vec<Breach>, LedgerError> {
-        if self.asked.is_empty() {
+    pub(super) async fn settle(&mut self, guard: &mut Guard) -> Result<Vec<Breach>, LedgerError> {
+        let asked = std::mem::take(&mut self.asked);
+        if asked.is_empty() {
             return Ok(Vec::new());
         }
-        const OPERATION: &str = "check sequences";
-        let asked = std::mem::take(&mut self.asked);
         let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         let query = sqlx::query(include_str!("predecessors.sql"))
             .bind(asked.iter().map(|event| event.aggregate_type.as_str()).collect::<Vec<_>>())
             .bind(asked.iter().map(|event| event.aggregate_id.as_str()).collect::<Vec<_>>())
             .bind(asked.iter().map(|event| signed(event.sequence)).collect::<Vec<_>>())
             .bind(asked.iter().map(|event| signed(event.position)).collect::<Vec<_>>());
-        let rows = ledger.bounded(OPERATION, query.fetch_all(&ledger.0.pool)).await?;
-        let astray = rows.iter().map(|row| row.try_get::<i64, _>(0)).collect::<Result<Vec<_>, _>>();
-        let astray = astray.map_err(|error| LedgerError::database(OPERATION, &error))?;
+        let astray = guard.numbers(query).await?;
         let found = astray.into_iter().filter_map(|ordinal| asked.get(usize::try_from(ordinal - 1).ok()?));
         let breach = |event: &Asked| Breach {
             position: event.position,
