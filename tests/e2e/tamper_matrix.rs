@@ -93,6 +93,17 @@ async fn deleted_events_are_told_from_a_cut_end() {
     .await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn where_events_and_their_node_are_gone_nothing_is_said_of_the_tree_above() {
+    let bare = Bare::filled(COMMANDS).await;
+    bare.tamper(&["DELETE FROM events WHERE position BETWEEN 100 AND 400", "DELETE FROM tree_nodes WHERE index = 1"])
+        .await;
+    let said = bare.broken(&[]).await;
+    let kinds: Vec<_> = said["faults"].as_array().unwrap().iter().map(|f| (&f["kind"], &f["position"])).collect();
+    let (deleted, node) = (json!("deleted"), json!("node"));
+    assert_eq!(kinds, [(&deleted, &json!(100)), (&node, &json!(257))], "{said:#}");
+}
+
 fn swapped(one: u64, other: u64) -> [String; 2] {
     [
         format!("UPDATE events SET position = position + 1000 WHERE position IN ({one}, {other})"),

@@ -86,7 +86,11 @@ impl Findings {
         let far = self.find_far_moves();
         // Their blocks do not fit because of them.
         self.faults.retain(|fault| !far.iter().any(|position| fault.is_block_with(*position)));
-        let cut = self.gap.take().map(|(first, _)| first);
+        let cut = self.gap.filter(|(_, last)| *last == end).map(|(first, _)| first);
+        if cut.is_none() {
+            // The walk was given up in the middle of it.
+            self.present();
+        }
         let mut faults = self.faults;
         explain(&self.moves, end, cut, past, &mut faults);
         faults.extend(self.suspects.into_iter().map(|suspect| Fault::Edited {

@@ -133,7 +133,7 @@ impl Ledger {
                 walk.event(row, archived).await?;
             }
             let breaches = walk.sequences.settle(guard).await?;
-            breaches.into_iter().filter(|_| !archived).for_each(|breach| walk.breach(breach));
+            breaches.into_iter().for_each(|breach| walk.breach(breach));
             progress(walk.position());
             if walk.findings.is_full() {
                 return Ok(());

@@ -41,12 +41,13 @@ impl Sequences {
         self.forgetful = true;
     }
 
-    /// The next event of the walk.
-    pub(super) fn meet(&mut self, event: &Checked) -> Option<Breach> {
+    /// The next event of the walk. Of one that is `archived` the database has no index to ask.
+    pub(super) fn meet(&mut self, event: &Checked, archived: bool) -> Option<Breach> {
         let known = self.young.get(&event.stream).or_else(|| self.old.get(&event.stream)).copied();
         self.keep(event.stream, event.sequence.max(known.unwrap_or(0)));
         let breach = match known {
             Some(last) => event.sequence != last + 1,
+            None if self.forgetful && archived => false,
             None if self.forgetful => {
                 let (kind, id) = event.row.stream().unwrap_or_default();
                 let (aggregate_type, aggregate_id) = (kind.to_owned(), id.to_owned());

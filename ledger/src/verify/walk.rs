@@ -85,7 +85,7 @@ impl<'a> Walk<'a> {
         }
         match checked.holds() {
             true => {
-                if let Some(breach) = self.sequences.meet(&checked) {
+                if let Some(breach) = self.sequences.meet(&checked, archived) {
                     self.breach(breach);
                 }
             }
