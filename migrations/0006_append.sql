@@ -51,9 +51,12 @@ BEGIN
          WHERE last_position = after_position AND frontier = after_frontier
            AND NOT EXISTS (
                SELECT FROM unnest(stream_types, stream_ids, stream_sequences) AS stream (type, id, sequence)
-                WHERE stream.sequence <> (
-                    SELECT coalesce(max(events.sequence), 0) FROM events
-                     WHERE events.aggregate_type = stream.type AND events.aggregate_id = stream.id))
+                WHERE stream.sequence <> coalesce(
+                    (SELECT max(events.sequence) FROM events
+                      WHERE events.aggregate_type = stream.type AND events.aggregate_id = stream.id),
+                    (SELECT max(archived_streams.sequence) FROM archived_streams
+                      WHERE archived_streams.aggregate_type = stream.type
+                        AND archived_streams.aggregate_id = stream.id), 0))
            -- The unique index of the newest range knows its keys; those of earlier ranges are looked for.
            AND NOT (
                ((SELECT count(*) > 1 FROM event_ranges WHERE first <= new_position) OR EXISTS (SELECT FROM commands))
@@ -111,8 +114,12 @@ BEGIN
     PERFORM pg_advisory_lock(7281094552), set_config('idle_session_timeout', '5s', false);
     SELECT last_position, (extract(epoch FROM last_recorded_at) * 1000000)::bigint, frontier
       INTO STRICT head_position, head_recorded_at_us, head_frontier FROM ledger_head;
-    SELECT array_agg((SELECT coalesce(max(events.sequence), 0) FROM events
-                       WHERE events.aggregate_type = stream.type AND events.aggregate_id = stream.id)
+    SELECT array_agg(coalesce(
+                         (SELECT max(events.sequence) FROM events
+                           WHERE events.aggregate_type = stream.type AND events.aggregate_id = stream.id),
+                         (SELECT max(archived_streams.sequence) FROM archived_streams
+                           WHERE archived_streams.aggregate_type = stream.type
+                             AND archived_streams.aggregate_id = stream.id), 0)
                      ORDER BY stream.ordinal)
       INTO sequences FROM unnest(stream_types, stream_ids) WITH ORDINALITY AS stream (type, id, ordinal);
     SELECT array_agg(EXISTS (SELECT FROM events WHERE events.tenant = key.tenant AND events.command_id = key.id)

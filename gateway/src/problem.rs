@@ -53,6 +53,8 @@ problems! {
     MethodNotAllowed = "method-not-allowed", METHOD_NOT_ALLOWED, "Method not allowed";
     /// The state does not allow it.
     Conflict = "conflict", CONFLICT, "Conflict with the present state";
+    /// The events were moved to a file.
+    Archived = "archived", GONE, "Moved to an archive";
     /// The idempotency key was used for something else.
     KeyReused = "key-reused", UNPROCESSABLE_ENTITY, "Idempotency key reused";
     /// The ledger is away, or too busy.
@@ -179,7 +181,8 @@ impl From<LedgerError> for Problem {
                 tracing::error!(error = %error, "ledger.tampered");
                 Self::new(ProblemType::Tampered, error.to_string())
             }
-            LedgerError::Failed { .. } => internal(&error),
+            LedgerError::Archived { .. } => Self::new(ProblemType::Archived, error.to_string()),
+            LedgerError::Failed { .. } | LedgerError::Archive { .. } => internal(&error),
         }
     }
 }

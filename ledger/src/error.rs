@@ -53,6 +53,22 @@ pub enum LedgerError {
         /// Why.
         detail: String,
     },
+    /// The events are no longer in the database: their range was moved to a file.
+    #[error("the event at position {position} is archived in `{file}`: bring it back with `xagent archive attach`")]
+    Archived {
+        /// Where it stood.
+        position: u64,
+        /// The file's name.
+        file: String,
+    },
+    /// The file of an archived range, or a range that is to be moved, is not what it should be.
+    #[error("the archive `{file}`: {problem}")]
+    Archive {
+        /// The file's name.
+        file: String,
+        /// What is wrong.
+        problem: String,
+    },
     /// The database refused: a missing migration, missing rights, a bug.
     #[error("the ledger failed: {operation}: {detail}")]
     Failed {

@@ -4,6 +4,7 @@
 //! holds, and verifies itself. It decides nothing and knows no policy.
 
 mod append;
+mod archive;
 mod cache;
 mod committed;
 mod connect;
@@ -14,6 +15,7 @@ mod notary;
 mod prove;
 mod read;
 mod receipt;
+mod row;
 mod store;
 mod tail;
 mod verify;
@@ -21,6 +23,7 @@ mod verify;
 use std::sync::Arc;
 
 pub use append::{Append, Appended, Expected};
+pub use archive::MovedRange;
 pub use committed::Committed;
 pub use connect::{Clock, LedgerOptions, migrate};
 pub use error::LedgerError;
@@ -32,7 +35,7 @@ pub use read::{Head, Loaded, Wake};
 pub use receipt::{CommandKey, Receipt};
 pub use store::{CqrsStore, Fact, Folded, FoldedContext};
 pub use tail::Tail;
-pub use verify::{Fault, Verification};
+pub use verify::{Against, ArchivedRange, Fault, Rewritten, Verification, Witness};
 
 /// The ledger of one database. Cheap to clone; all clones share connections.
 #[derive(Clone)]

@@ -4,6 +4,7 @@
 
 mod agentdojo;
 mod approvals;
+mod archive;
 mod checkpoints;
 mod crash;
 mod doors;
@@ -19,4 +20,5 @@ mod record;
 mod review;
 mod rotation;
 mod tamper;
+mod tamper_matrix;
 mod world;

@@ -29,6 +29,12 @@ impl CliError {
 
 impl From<xagent_ledger::LedgerError> for CliError {
     fn from(error: xagent_ledger::LedgerError) -> Self {
-        Self::new(error.to_string(), "is Postgres up, and was `xagent migrate` run? See XAGENT_DATABASE_URL")
+        use xagent_ledger::LedgerError;
+        let remedy = match &error {
+            LedgerError::Archive { .. } => "`xagent archive list` shows what is archived, and what is here",
+            LedgerError::Archived { .. } => "`xagent archive attach FILE` brings it back",
+            _ => "is Postgres up, and was `xagent migrate` run? See XAGENT_DATABASE_URL",
+        };
+        Self::new(error.to_string(), remedy)
     }
 }

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod archive;
 mod client;
 mod error;
 mod home;
@@ -7,6 +8,7 @@ mod ledger;
 mod log;
 mod migrate;
 mod policy;
+mod progress;
 mod replay;
 mod run;
 mod runs;
@@ -65,6 +67,8 @@ enum Command {
     /// Fetch checkpoints and proofs of the ledger, and check them offline
     #[command(subcommand)]
     Ledger(ledger::LedgerCommand),
+    /// Move old ranges of events to files and back
+    Archive(archive::Archive),
     /// Check, publish and activate policy bundles
     Policy(policy::Policy),
     /// Mint a development token
@@ -99,6 +103,7 @@ pub fn main() -> ExitCode {
             Command::Replay(replay) => replay.run(&context).await,
             Command::Verify(verify) => verify.run(&context).await,
             Command::Ledger(ledger) => ledger.run(&context).await,
+            Command::Archive(archive) => archive.run(&context).await,
             Command::Policy(policy) => policy.run(&context).await,
             Command::Token(token) => token.run(&context),
             Command::Migrate(migrate) => migrate.run(&context).await,

@@ -3,22 +3,30 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use xagent_commands::SystemClock;
-use xagent_ledger::{Ledger, LedgerOptions};
+use xagent_ledger::{Against, Ledger, LedgerOptions, Verification};
 use xagent_tree::{Checkpoint, Verifier};
 
+use super::progress::progress;
 use super::serve::Servers;
 use super::terminal::Paint;
 use super::{CliError, Context};
 
+const MORE: &str = "Exit code: 0 all of it holds, 1 what does not is printed, 2 it could not be verified.
+What each kind of fault means and what to do: docs/errors/tampered.md.
+
+Examples:
+  xagent verify
+  xagent verify --blobs --json
+  xagent verify --checkpoint /safe/checkpoint --key NAME+HASH+KEY
+  xagent verify --archive /cold/events-1.xa --archive /cold/events-2.xa";
+
 #[derive(Args)]
-#[command(
-    after_help = "Exit code: 0 all of it holds, 1 the first thing that does not is printed, 2 it could not be verified.\nKeep the root it prints: a later verification can show that what was there then is still there (GET /v1/ledger/consistency)."
-)]
+#[command(after_help = MORE)]
 pub struct Verify {
     #[command(flatten)]
     servers: Servers,
@@ -28,27 +36,27 @@ pub struct Verify {
     /// A key that may have signed those checkpoints, NAME+HASH+KEY as `xagent ledger keys` shows them; may be repeated
     #[arg(long = "key", value_name = "KEY")]
     keys: Vec<Verifier>,
+    /// The file of an archived range, whose events are checked too; may be repeated
+    #[arg(long = "archive", value_name = "FILE")]
+    archives: Vec<PathBuf>,
+    /// Read and hash every stored blob, too
+    #[arg(long)]
+    blobs: bool,
 }
 
 impl Verify {
     pub async fn run(self, context: &Context) -> Result<ExitCode, CliError> {
         let database = self.servers.database(&context.home)?;
         let ledger = Ledger::connect(&database, Arc::new(SystemClock), LedgerOptions::default())?;
-        let progress = progress(ledger.head().await?.position, context.json);
-        let verification = ledger.verify(&self.outside()?, |done| progress.set_position(done)).await?;
+        let checkpoints = self.outside()?;
+        let against = Against { checkpoints, archives: self.archives, blobs: self.blobs };
+        let (progress, begin) = (progress(ledger.head().await?.position, context.json), Instant::now());
+        let verification = ledger.verify(&against, |done| progress.set_position(done)).await?;
         progress.finish_and_clear();
-        let paint = Paint::stdout();
-        let (events, root) = (verification.events, verification.root);
-        let text = match &verification.fault {
-            None => format!("{} {events} events hold, root {root}", paint.good("verified")),
-            Some(fault) => format!("{} {fault}", paint.bad("broken")),
-        };
-        context.print(&json!(verification), &text);
+        print(context, &verification, begin.elapsed());
         Ok(if verification.fault.is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
-}
 
-impl Verify {
     fn outside(&self) -> Result<Vec<Checkpoint>, CliError> {
         let read = |path: &PathBuf| {
             let wrong = |message: String| CliError::new(format!("{}: {message}", path.display()), "check file and key");
@@ -59,10 +67,28 @@ impl Verify {
     }
 }
 
-fn progress(events: u64, hidden: bool) -> ProgressBar {
-    if hidden {
-        return ProgressBar::hidden();
+fn print(context: &Context, verification: &Verification, took: Duration) {
+    let rate = verification.events as f64 / took.as_secs_f64().max(0.001);
+    let mut said = json!(verification);
+    said["events_per_second"] = json!(rate.round());
+    context.print(&said, &text(verification, rate));
+}
+
+fn text(verification: &Verification, rate: f64) -> String {
+    let (paint, events) = (Paint::stdout(), verification.events);
+    let mut lines: Vec<_> =
+        verification.faults.iter().map(|fault| format!("{} {fault}", paint.bad("broken"))).collect();
+    if verification.given_up {
+        lines.push("There is more; verification was given up here.".to_owned());
     }
-    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} events, {per_sec}, {eta} left");
-    ProgressBar::new(events).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+    if let (true, Some(root)) = (lines.is_empty(), verification.root) {
+        lines.push(format!("{} {events} events hold, root {root}", paint.good("verified")));
+    }
+    for range in &verification.archived {
+        let how = if range.read { "read from" } else { "archived, not read: its leaf hashes hold; its events are in" };
+        lines.push(format!("positions {} to {}: {how} {}", range.first, range.last, range.file));
+    }
+    lines.extend(verification.blobs.map(|blobs| format!("{blobs} blobs were read")));
+    lines.push(format!("{rate:.0} events/s"));
+    lines.join("\n")
 }

@@ -6,7 +6,7 @@ mod tile;
 
 use serde::{Deserialize, Serialize};
 use xagent_domain::Digest;
-use xagent_tree::{Range, consistency_ranges, inclusion_ranges};
+use xagent_tree::{Range, Subtree, consistency_ranges, inclusion_ranges};
 
 pub(crate) use plant::plant;
 
@@ -70,6 +70,13 @@ impl Ledger {
         let hashes = self.hashes(&[&path[..], &[old, new]].concat()).await?;
         let (first_root, second_root) = (hashes.root(old)?, hashes.root(new)?);
         Ok(Some(ConsistencyProof { first, first_root, second, second_root, path: hashes.roots(&path)? }))
+    }
+
+    /// The root of a perfect subtree.
+    pub(crate) async fn subtree_root(&self, subtree: Subtree) -> Result<Digest, LedgerError> {
+        let start = subtree.index << subtree.level;
+        let range = Range { start, end: start + (1 << subtree.level) };
+        self.hashes(&[range]).await?.root(range)
     }
 
     /// Whether there are so many events. Asks the database only where that is not known already.

@@ -1,5 +1,6 @@
 //! Reading: by stream, by position, by what workers and doors look for. Everything is paged.
 
+mod frontier;
 mod loaded;
 mod raw;
 

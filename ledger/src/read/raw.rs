@@ -42,9 +42,15 @@ impl Ledger {
         after: u64,
         limit: u32,
     ) -> Result<Vec<Recorded>, LedgerError> {
+        const OPERATION: &str = "read a stream";
+        // Of the first event that is wanted, the archive that holds it, if it is in one: it is told of even where no
+        // event of the stream is here.
         let sql = format!(
-            "SELECT {EVENT_COLUMNS} FROM events WHERE aggregate_type = $1 AND aggregate_id = $2 AND tenant = $3 \
-             AND sequence > $4 ORDER BY sequence LIMIT $5"
+            "SELECT archived.archived_position, event.* FROM (SELECT) AS one \
+             LEFT JOIN LATERAL (SELECT position AS archived_position FROM archived_streams WHERE aggregate_type = $1 \
+             AND aggregate_id = $2 AND tenant = $3 AND sequence > $4 ORDER BY sequence LIMIT 1) AS archived ON true \
+             LEFT JOIN LATERAL (SELECT {EVENT_COLUMNS} FROM events WHERE aggregate_type = $1 AND aggregate_id = $2 \
+             AND tenant = $3 AND sequence > $4 ORDER BY sequence LIMIT $5) AS event ON true ORDER BY event.sequence"
         );
         let query = sqlx::query(&sql)
             .bind(aggregate_type)
@@ -52,8 +58,17 @@ impl Ledger {
             .bind(tenant.as_str())
             .bind(signed(after))
             .bind(i64::from(limit));
-        let rows = self.bounded("read a stream", query.fetch_all(&self.0.pool)).await?;
-        decoded(&rows, "read a stream", recorded)
+        let mut rows = self.bounded(OPERATION, query.fetch_all(&self.0.pool)).await?;
+        let archived = rows.first().map(|row| row.try_get::<Option<i64>, _>("archived_position")).transpose();
+        let archived = archived.map_err(|error| LedgerError::database(OPERATION, &error))?.flatten();
+        rows.retain(|row| !matches!(row.try_get::<Option<i64>, _>("position"), Ok(None)));
+        let events = decoded(&rows, OPERATION, recorded)?;
+        match archived.and_then(|position| u64::try_from(position).ok()) {
+            Some(position) if limit > 0 && events.first().is_none_or(|event| event.sequence != after + 1) => {
+                Err(self.archived_at(position).await?)
+            }
+            _ => Ok(events),
+        }
     }
 
     /// Up to `limit` events after position `after`, of all tenants.
@@ -61,7 +76,12 @@ impl Ledger {
         let sql = format!("SELECT {EVENT_COLUMNS} FROM events WHERE position > $1 ORDER BY position LIMIT $2");
         let query = sqlx::query(&sql).bind(signed(after)).bind(i64::from(limit));
         let rows = self.bounded("read a range", query.fetch_all(&self.0.pool)).await?;
-        decoded(&rows, "read a range", recorded)
+        let events = decoded(&rows, "read a range", recorded)?;
+        // There is no gap, but where a range was moved away.
+        if events.first().is_some_and(|event| event.position > after + 1) && self.attached_from().await? > after + 1 {
+            return Err(self.archived_at(after + 1).await?);
+        }
+        Ok(events)
     }
 
     /// Up to `limit` wakes after position `after`.

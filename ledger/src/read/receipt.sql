@@ -1,7 +1,7 @@
 -- What makes a command known stands beside its first event; for ranges that were moved away it stands in `commands`.
 SELECT command.*,
-       (SELECT coalesce(array_agg(leaf_hash ORDER BY position), '{}') FROM events
-         WHERE position BETWEEN command.first_position AND command.command_last_position) AS leaf_hashes
+       (SELECT coalesce(array_agg(hash ORDER BY leaf_position), '{}')
+          FROM leaves(command.first_position - 1, command.command_last_position)) AS leaf_hashes
   FROM (
     SELECT command_body AS body_digest, aggregate_id, sequence + command_events - 1 AS command_sequence,
            position AS first_position, position + command_events - 1 AS command_last_position

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use xagent_domain::Tenant;
 use xagent_domain::tool::Tool;
-use xagent_ledger::{Append, Expected, Ledger};
+use xagent_ledger::{Against, Append, Expected, Ledger};
 
 use crate::figures::Figures;
 use crate::peers::{event, metadata, ours};
@@ -59,7 +59,7 @@ pub async fn verification(url: &str) -> String {
     let ledger = crate::ledger(url);
     fill(&ledger, 500_000).await;
     let begin = Instant::now();
-    let verified = ledger.verify(&[], |_| {}).await.unwrap();
+    let verified = ledger.verify(&Against::default(), |_| {}).await.unwrap();
     assert_eq!(verified.fault, None);
     let seconds = begin.elapsed().as_secs_f64();
     format!("verify: {:.0} events/s over {} events\n", verified.events as f64 / seconds, verified.events)

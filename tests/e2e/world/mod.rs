@@ -1,6 +1,7 @@
 //! One test's world: a database of its own, its own NATS and Redis, the built binary as its server.
 
 mod api;
+mod bare;
 mod http;
 mod postgres;
 mod shelf;
@@ -18,6 +19,7 @@ use xagent_projections::RunViews;
 use xagent_stack::{Need, Server, Stack, StackError, StackOptions};
 
 pub use api::{Api, claims, signed};
+pub use bare::{Bare, stream};
 pub use http::SlowServer;
 pub use shelf::Shelf;
 pub use xagent_tests::until;
