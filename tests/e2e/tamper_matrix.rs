@@ -237,7 +237,7 @@ async fn an_event_rewritten_with_its_hash_does_not_fit_its_node() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_ledger_rewritten_with_nodes_and_head_is_told_by_a_checkpoint_from_outside() {
     let bare = Bare::filled(COMMANDS).await;
-    let signer = Signer::new("test/ledger", &[7; 32]);
+    let signer = Signer::new("test/ledger", &[7; 32]).unwrap();
     let mut files = Vec::new();
     for size in [200_u64, 450] {
         let note = signer.sign(size, bare.ledger.root_at(size).await.unwrap());
