@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures::future::join_all;
 use sqlx::{Connection, Executor, PgConnection};
 use xagent_domain::tool::Tool;
-use xagent_ledger::{Appended, Ledger, LedgerError, LedgerOptions};
+use xagent_ledger::{Against, Appended, Ledger, LedgerError, LedgerOptions};
 use xagent_tests::{Command, Now, until};
 
 use crate::database::Database;
@@ -58,7 +58,7 @@ impl Gate {
 }
 
 pub async fn is_whole(ledger: &Ledger, events: u64) {
-    let verification = ledger.verify(&[], |_| {}).await.unwrap();
+    let verification = ledger.verify(&Against::default(), |_| {}).await.unwrap();
     assert_eq!((verification.fault, verification.events), (None, events));
 }
 
