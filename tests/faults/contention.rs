@@ -103,21 +103,26 @@ async fn streams_of_a_batch_that_lost_a_race_are_not_mixed_up() {
     for sequence in 0..5 {
         append(&one, &format!("z{sequence}"), "z", sequence).await.unwrap();
     }
+    // Each has found the other one in its way: from then on they ask first. One of them has been alone again since.
     append(&other, "m1", "m", 0).await.unwrap();
+    append(&one, "w1", "w", 0).await.unwrap();
+    append(&other, "m2", "m", 1).await.unwrap();
+    append(&one, "w2", "w", 1).await.unwrap();
+    append(&one, "w3", "w", 2).await.unwrap();
     let mut gate = Gate::close(&database).await;
-    let first = tokio::spawn(appended(one.clone(), "w1", "w", 0));
+    let first = tokio::spawn(appended(one.clone(), "w4", "w", 3));
     gate.waiting(1).await;
-    let between = tokio::spawn(appended(other, "m2", "m", 1));
+    let between = tokio::spawn(appended(other, "m3", "m", 2));
     gate.waiting(2).await;
     // They gather while the first one waits: a batch whose streams are not in the order of their names.
     let streams = [("z", 5), ("a", 0), ("k", 0), ("b", 0)];
     let key = |stream: &str| format!("{stream}-last");
     let batch = streams.map(|(stream, at)| tokio::spawn(appended(one.clone(), key(stream), stream, at)));
     gate.open().await;
-    assert_eq!(first.await.unwrap().unwrap().receipt.last_position, 7);
-    assert_eq!(between.await.unwrap().unwrap().receipt.last_position, 8);
+    assert_eq!(first.await.unwrap().unwrap().receipt.last_position, 11);
+    assert_eq!(between.await.unwrap().unwrap().receipt.last_position, 12);
     for (outcome, (stream, at)) in join_all(batch).await.into_iter().zip(streams) {
         assert_eq!(outcome.unwrap().unwrap().receipt.sequence, at + 1, "{stream}");
     }
-    is_whole(&one, 12).await;
+    is_whole(&one, 16).await;
 }
