@@ -49,16 +49,24 @@ BEGIN
                    range_name || '_command', range_name);
 END $$;
 
--- Adds a range of `width` positions at the end, unless there is one ahead. Attaching takes no lock that readers or
--- appenders wait for.
-CREATE FUNCTION add_range(width bigint) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+-- Adds a range of `width` positions at the end once less than half of one is left, or less than a few large batches take.
+-- Any process may ask for it at any time. Attaching takes no lock that readers or appenders wait for.
+CREATE FUNCTION add_range(
+    width bigint,
+    -- The first position of the range; nothing where none was due.
+    OUT added bigint,
+    -- The position of the head from which on the next one is due.
+    OUT due bigint
+) LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE
+    ahead CONSTANT bigint := greatest(width / 2, 8192);
     range_first bigint;
     range_name  text;
 BEGIN
     PERFORM pg_advisory_xact_lock(7281094553);
     SELECT max(past) INTO STRICT range_first FROM event_ranges;
-    IF (SELECT max(first) > last_position FROM event_ranges, ledger_head GROUP BY last_position) THEN
+    IF (SELECT last_position + ahead < range_first FROM ledger_head) THEN
+        due := range_first - ahead;
         RETURN;
     END IF;
     range_name := 'events_from_' || range_first;
@@ -69,6 +77,8 @@ BEGIN
     EXECUTE format('ALTER TABLE events ATTACH PARTITION %I FOR VALUES FROM (%s) TO (%s)',
                    range_name, range_first, range_first + width);
     INSERT INTO event_ranges VALUES (range_first, range_first + width);
+    added := range_first;
+    due := range_first + width - ahead;
 END $$;
 REVOKE ALL ON FUNCTION add_range, finish_range FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION add_range TO xagent_app;

@@ -10,6 +10,7 @@ use sqlx::{Connection, Executor, PgConnection};
 use crate::cache::Cache;
 use crate::lease::Leases;
 use crate::prove::plant;
+use crate::ranges::{Extender, Ranges};
 use crate::{Inner, Ledger, LedgerError, append, tail};
 
 /// Where the time comes from: microseconds since 1970-01-01T00:00:00Z.
@@ -27,22 +28,27 @@ pub struct LedgerOptions {
     pub acquire_timeout: Duration,
     /// How long one operation may take in all.
     pub operation_timeout: Duration,
+    /// Positions in a range of events, of those this process adds; a multiple of 256.
+    pub range_width: u64,
 }
 
 impl Default for LedgerOptions {
     fn default() -> Self {
         let (acquire_timeout, operation_timeout) = (Duration::from_secs(2), Duration::from_secs(3));
-        Self { connections: 16, acquire_timeout, operation_timeout }
+        Self { connections: 16, acquire_timeout, operation_timeout, range_width: 1 << 24 }
     }
 }
 
-pub(crate) const SESSION: &str = "SET ROLE xagent_app; SET synchronous_commit = on; SET statement_timeout = '3s'; \
-                       SET lock_timeout = '2s'; SET idle_in_transaction_session_timeout = '5s'";
+/// Appending rests on the isolation: each statement has to see what was committed before it began to hold the lock.
+pub(crate) const SESSION: &str = "SET ROLE xagent_app; SET default_transaction_isolation = 'read committed'; \
+                       SET synchronous_commit = on; SET statement_timeout = '3s'; SET lock_timeout = '2s'; \
+                       SET idle_in_transaction_session_timeout = '5s'";
 
 impl Ledger {
     /// The ledger in the database at `url`. Connects when first used, so that it may be away at start.
     pub fn connect(url: &str, clock: Arc<dyn Clock>, options: LedgerOptions) -> Result<Self, LedgerError> {
         let connect = parse(url)?;
+        check_width(options.range_width)?;
         let pool = PgPoolOptions::new()
             .max_connections(options.connections)
             .acquire_timeout(options.acquire_timeout)
@@ -52,7 +58,11 @@ impl Ledger {
         let listener = tail::listen(connect.clone(), committed.clone());
         let leases = Arc::new(Leases::new(connect.clone()));
         let queue = append::start(connect, clock, committed.clone(), options.operation_timeout);
-        Ok(Self(Arc::new(Inner { pool, options, committed, queue, cache: Cache::new(), listener, leases })))
+        let ranges = Arc::new(Ranges::default());
+        let (width, patience) = (options.range_width, options.operation_timeout);
+        let extender = Extender { pool: pool.clone(), width, patience }.start(Arc::clone(&ranges));
+        let cache = Cache::new();
+        Ok(Self(Arc::new(Inner { pool, options, committed, queue, cache, listener, ranges, extender, leases })))
     }
 
     /// Whether the database answers.
@@ -65,10 +75,19 @@ impl Ledger {
     where
         F: Future<Output = Result<T, sqlx::Error>>,
     {
-        match tokio::time::timeout(self.0.options.operation_timeout, work).await {
-            Ok(result) => result.map_err(|error| LedgerError::database(operation, &error)),
-            Err(_) => Err(LedgerError::Unavailable { operation, detail: "no answer in time".to_owned() }),
-        }
+        within(self.0.options.operation_timeout, operation, work).await
+    }
+}
+
+/// Runs one operation within `patience`.
+pub(crate) async fn within<T>(
+    patience: Duration,
+    operation: &'static str,
+    work: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, LedgerError> {
+    match tokio::time::timeout(patience, work).await {
+        Ok(result) => result.map_err(|error| LedgerError::database(operation, &error)),
+        Err(_) => Err(LedgerError::Unavailable { operation, detail: "no answer in time".to_owned() }),
     }
 }
 
@@ -88,6 +107,14 @@ pub async fn migrate(url: &str) -> Result<(), LedgerError> {
     tokio::time::timeout(Duration::from_secs(60), work)
         .await
         .map_err(|_| LedgerError::Unavailable { operation: OPERATION, detail: "no answer in a minute".to_owned() })?
+}
+
+fn check_width(width: u64) -> Result<(), LedgerError> {
+    if width > 0 && width.is_multiple_of(256) && i64::try_from(width).is_ok() {
+        return Ok(());
+    }
+    let detail = format!("range_width is {width}: take a multiple of 256, as 16777216");
+    Err(LedgerError::Failed { operation: "connect", detail })
 }
 
 fn parse(url: &str) -> Result<PgConnectOptions, LedgerError> {

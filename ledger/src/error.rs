@@ -82,6 +82,9 @@ pub enum LedgerError {
 impl LedgerError {
     /// Sorts a database error by whether trying later can help.
     pub(crate) fn database(operation: &'static str, error: &sqlx::Error) -> Self {
+        if error.as_database_error().is_some_and(lacks_range) {
+            return Self::Unavailable { operation, detail: NO_RANGE.to_owned() };
+        }
         let detail = error.to_string();
         let away = match error {
             sqlx::Error::Database(database) => database.code().is_some_and(|code| passes(&code)),
@@ -104,10 +107,23 @@ impl LedgerError {
         }
     }
 
+    /// Whether there is no range for the events that were to be appended.
+    pub(crate) fn is_out_of_range(&self) -> bool {
+        matches!(self, Self::Unavailable { detail, .. } if detail == NO_RANGE)
+    }
+
     /// Whether trying again later can help.
     pub fn is_unavailable(&self) -> bool {
         matches!(self, Self::Unavailable { .. })
     }
+}
+
+const NO_RANGE: &str = "there is no range for events at these positions yet; one is being added, try again. If that goes \
+                        on, the log says why (`ledger.range.failed`)";
+
+/// Postgres found no partition for a row: the one breach of `events` that names no constraint.
+fn lacks_range(error: &dyn sqlx::error::DatabaseError) -> bool {
+    error.code().as_deref() == Some("23514") && error.table() == Some("events") && error.constraint().is_none()
 }
 
 /// SQLSTATE classes that go away by themselves: connection, resources, operator intervention, rollback, lock timeout.

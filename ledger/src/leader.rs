@@ -3,13 +3,15 @@
 use std::fmt::Display;
 use std::time::Duration;
 
-use rand::Rng;
 use tokio_util::sync::CancellationToken;
 
+use crate::pause::pause;
 use crate::{Lease, Ledger, LedgerError};
 
 /// How long a follower waits before it tries to lead.
 const FOLLOW: Duration = Duration::from_secs(1);
+/// How long to wait after a failure, at most.
+const LONGEST_PAUSE_MS: u64 = 2000;
 
 /// Work that one process at a time does.
 pub trait Led: Sync {
@@ -41,15 +43,9 @@ pub async fn lead<L: Led>(led: &L, stop: &CancellationToken) {
             Err(error) => {
                 failures += 1;
                 tracing::warn!(error = %error, failures, key = L::KEY, "leader.interrupted");
-                pause(failures)
+                pause(failures, LONGEST_PAUSE_MS)
             }
         };
         tokio::select! { () = stop.cancelled() => return, () = tokio::time::sleep(wait) => {} }
     }
-}
-
-/// Grows with the failures in a row up to two seconds, with jitter.
-fn pause(failures: u32) -> Duration {
-    let bound = (50_u64 << failures.min(6)).min(2000);
-    Duration::from_millis(rand::rng().random_range(bound / 2..=bound))
 }

@@ -11,6 +11,7 @@ use sqlx::{Connection, PgConnection, Row};
 use tokio::sync::Mutex;
 use xagent_domain::Digest;
 
+use crate::connect::within;
 use crate::{Ledger, LedgerError};
 
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -52,7 +53,7 @@ impl Ledger {
             return Ok(None);
         }
         if session.connection.is_none() {
-            let connected = within("connect for leases", PgConnection::connect_with(&leases.connect)).await?;
+            let connected = within(PATIENCE, "connect for leases", PgConnection::connect_with(&leases.connect)).await?;
             session.connection = Some(connected);
         }
         if !session.ask("SELECT pg_try_advisory_lock($1)", key).await? {
@@ -100,22 +101,12 @@ impl Session {
             return Err(LedgerError::Unavailable { operation: "lease", detail: "not connected".to_owned() });
         };
         let query = sqlx::query(sql).bind(key);
-        let answer = within("lease", async { query.fetch_one(connection).await?.try_get(0) }).await;
+        let answer = within(PATIENCE, "lease", async { query.fetch_one(connection).await?.try_get(0) }).await;
         if answer.is_err() {
             self.connection = None;
             self.generation += 1;
         }
         answer
-    }
-}
-
-async fn within<T>(
-    operation: &'static str,
-    work: impl Future<Output = Result<T, sqlx::Error>>,
-) -> Result<T, LedgerError> {
-    match tokio::time::timeout(PATIENCE, work).await {
-        Ok(result) => result.map_err(|error| LedgerError::database(operation, &error)),
-        Err(_) => Err(LedgerError::Unavailable { operation, detail: "no answer in time".to_owned() }),
     }
 }
 

@@ -12,7 +12,9 @@ mod error;
 mod leader;
 mod lease;
 mod notary;
+mod pause;
 mod prove;
+mod ranges;
 mod read;
 mod receipt;
 mod row;
@@ -48,11 +50,14 @@ struct Inner {
     queue: append::Queue,
     cache: cache::Cache,
     listener: tokio::task::AbortHandle,
+    ranges: Arc<ranges::Ranges>,
+    extender: tokio::task::AbortHandle,
     leases: Arc<lease::Leases>,
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
         self.listener.abort();
+        self.extender.abort();
     }
 }

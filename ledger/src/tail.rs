@@ -2,16 +2,18 @@
 
 use std::time::Duration;
 
-use rand::Rng;
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use crate::append::raise;
+use crate::pause::pause;
 use crate::{Ledger, LedgerError};
 
 /// How long a waiting reader trusts notifications before it looks for itself.
 const POLL: Duration = Duration::from_secs(1);
+/// How long to wait after a failure, at most.
+const LONGEST_PAUSE_MS: u64 = 3000;
 
 /// Waits for the ledger to grow.
 pub struct Tail {
@@ -52,7 +54,7 @@ pub(crate) fn listen(connect: PgConnectOptions, committed: watch::Sender<u64>) -
                 tracing::debug!(error = %error, "ledger.listen.interrupted");
             }
             failures = failures.saturating_add(1);
-            tokio::time::sleep(pause(failures)).await;
+            tokio::time::sleep(pause(failures, LONGEST_PAUSE_MS)).await;
         }
     })
     .abort_handle()
@@ -74,9 +76,4 @@ async fn listen_once(
         }
     }
     Ok(())
-}
-
-/// Grows with the failures in a row up to a bound, with jitter.
-fn pause(failures: u32) -> Duration {
-    Duration::from_millis(rand::rng().random_range(50..=100_u64 << failures.min(5)))
 }

@@ -13,27 +13,12 @@ use crate::world::{Bare, stream};
 
 /// A ledger in ranges of 256 events, 600 of them in all: two ranges are full.
 async fn in_ranges() -> Bare {
-    let bare = Bare::new().await;
-    let narrow = "ALTER TABLE events DETACH PARTITION events_from_1; \
-                  ALTER TABLE events ATTACH PARTITION events_from_1 FOR VALUES FROM (1) TO (257); \
-                  UPDATE event_ranges SET past = 257";
-    bare.superuser.execute(narrow).await.unwrap();
-    for commands in [0..100, 100..200, 200..300] {
-        bare.fill(commands.start..commands.start + 1).await;
-        bare.superuser.execute("SELECT add_range(256)").await.unwrap();
-        bare.fill(commands.start + 1..commands.end).await;
-    }
+    let bare = Bare::in_ranges(256).await;
+    bare.fill(0..300).await;
     bare
 }
 
 impl Bare {
-    async fn detach(&self, name: &str) -> String {
-        let file = self.file(name).display().to_string();
-        let (code, said) = self.xagent(&["archive", "detach", &file]).await;
-        assert_eq!((code, &said["done"]), (Some(0), &json!("detached")), "{said:#}");
-        file
-    }
-
     async fn refused(&self, arguments: &[&str]) -> String {
         let (code, said) = self.xagent(arguments).await;
         assert_eq!(code, Some(2), "{said:#}");
@@ -52,7 +37,6 @@ fn places(said: &Value) -> Vec<(u64, u64, bool)> {
 async fn a_range_is_moved_away_while_appends_go_on_and_verified_through_its_file() {
     let bare = in_ranges().await;
     let before = bare.holds(&[]).await;
-    bare.superuser.execute("SELECT add_range(65536)").await.unwrap();
     let appends = async { join_all((300..400).map(|number| bare.command(number))).await };
     let (file, appended) = tokio::join!(bare.detach("one.xa"), appends);
     appended.into_iter().for_each(|appended| assert!(!appended.unwrap().repeated));

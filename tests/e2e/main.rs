@@ -16,6 +16,7 @@ mod outages;
 mod pressure;
 mod processes;
 mod proofs;
+mod ranges;
 mod record;
 mod review;
 mod rotation;

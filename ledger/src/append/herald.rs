@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
-use rand::Rng;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, Executor, PgConnection};
 use tokio::sync::watch;
 
 use crate::connect::SESSION;
+use crate::pause::pause;
 
 /// Between two notifications: what is appended meanwhile is told by one.
 const GAP: Duration = Duration::from_millis(4);
@@ -31,7 +31,7 @@ pub(super) async fn run(connect: PgConnectOptions, mut appended: watch::Receiver
             connection = None;
             failures = failures.saturating_add(1);
             tracing::debug!(failures, "ledger.notify.interrupted");
-            tokio::time::sleep(pause(failures)).await;
+            tokio::time::sleep(pause(failures, LONGEST_PAUSE_MS)).await;
         }
         tokio::time::sleep(GAP).await;
     }
@@ -52,10 +52,4 @@ async fn tell(
     };
     let notify = sqlx::query("SELECT pg_notify('xagent_events', $1)").bind(position.to_string());
     notify.execute(connection).await.map(drop)
-}
-
-/// Grows with the failures in a row up to a bound, with jitter.
-fn pause(failures: u32) -> Duration {
-    let bound = (50_u64 << failures.min(6)).min(LONGEST_PAUSE_MS);
-    Duration::from_millis(rand::rng().random_range(bound / 2..=bound))
 }

@@ -122,8 +122,14 @@ impl Ledger {
             Err(conflict @ LedgerError::Conflict { .. }) => {
                 return self.repeated(&of, key.as_ref()).await?.ok_or(conflict);
             }
-            Err(error) => return Err(error),
+            Err(error) => {
+                if error.is_out_of_range() {
+                    self.0.ranges.lacking();
+                }
+                return Err(error);
+            }
         };
+        self.0.ranges.reached(receipt.last_position);
         let first = (receipt.sequence + 1).saturating_sub(events.len() as u64);
         let places = (receipt.first_position..).zip(first..);
         let events = events.into_iter().zip(places);

@@ -19,6 +19,7 @@ pub struct Bare {
     pub database_url: String,
     pub ledger: Ledger,
     pub superuser: PgPool,
+    options: LedgerOptions,
     folder: tempfile::TempDir,
 }
 
@@ -28,10 +29,40 @@ const GUARDED: [&str; 8] =
 
 impl Bare {
     pub async fn new() -> Self {
+        Self::with(LedgerOptions::default()).await
+    }
+
+    async fn with(options: LedgerOptions) -> Self {
         let database_url = postgres::database().await;
-        let ledger = Ledger::connect(&database_url, Arc::new(Now), LedgerOptions::default()).unwrap();
+        let ledger = Ledger::connect(&database_url, Arc::new(Now), options.clone()).unwrap();
         let superuser = PgPool::connect(&database_url).await.unwrap();
-        Self { database_url, ledger, superuser, folder: folder("bare-") }
+        Self { database_url, ledger, superuser, options, folder: folder("bare-") }
+    }
+
+    /// With one range of events so wide, and nothing behind it.
+    pub async fn in_one_range(width: u64) -> Self {
+        let bare = Self::with(LedgerOptions { range_width: width, ..LedgerOptions::default() }).await;
+        let past = width + 1;
+        let narrow = format!(
+            "ALTER TABLE events DETACH PARTITION events_from_1; \
+             ALTER TABLE events ATTACH PARTITION events_from_1 FOR VALUES FROM (1) TO ({past}); \
+             UPDATE event_ranges SET past = {past}"
+        );
+        bare.superuser.execute(narrow.as_str()).await.unwrap();
+        bare
+    }
+
+    /// With ranges of events so wide.
+    pub async fn in_ranges(width: u64) -> Self {
+        let bare = Self::in_one_range(width).await;
+        let add = format!("SELECT added FROM add_range({width})");
+        while sqlx::query_scalar::<_, Option<i64>>(&add).fetch_one(&bare.superuser).await.unwrap().is_some() {}
+        bare
+    }
+
+    /// The ledger as another process has it.
+    pub fn another_ledger(&self) -> Ledger {
+        Ledger::connect(&self.database_url, Arc::new(Now), self.options.clone()).unwrap()
     }
 
     /// With commands 0 to `commands`, of two events each, in 30 streams.
@@ -110,6 +141,14 @@ impl Bare {
         let (code, said) = self.xagent(&[&["verify"], arguments].concat()).await;
         assert_eq!((code, &said["fault"]), (Some(1), &said["faults"][0]), "{said:#}");
         said
+    }
+
+    /// Moves the oldest range to a file.
+    pub async fn detach(&self, name: &str) -> String {
+        let file = self.file(name).display().to_string();
+        let (code, said) = self.xagent(&["archive", "detach", &file]).await;
+        assert_eq!((code, &said["done"]), (Some(0), &json!("detached")), "{said:#}");
+        file
     }
 
     /// A file of this world's folder.
