@@ -19,6 +19,7 @@ mod read;
 mod receipt;
 mod row;
 mod store;
+mod subscription;
 mod tail;
 mod verify;
 
@@ -36,6 +37,7 @@ pub use prove::{ConsistencyProof, InclusionProof};
 pub use read::{Head, Loaded, Wake};
 pub use receipt::{CommandKey, Receipt};
 pub use store::{CqrsStore, Fact, Folded, FoldedContext};
+pub use subscription::Subscription;
 pub use tail::Tail;
 pub use verify::{Against, ArchivedRange, Fault, Rewritten, Verification, Witness};
 

@@ -20,6 +20,7 @@ mod ranges;
 mod record;
 mod review;
 mod rotation;
+mod subscription;
 mod tamper;
 mod tamper_matrix;
 mod world;

@@ -80,7 +80,7 @@ impl Relay {
     }
 
     /// Each publication names the sequence it must follow, so that a lost one stops those behind it.
-    async fn publish(&self, events: &[Recorded]) -> Result<u64, RelayError> {
+    async fn publish(&self, events: &[Recorded]) -> Result<(), RelayError> {
         let mut acknowledgements = Vec::with_capacity(events.len());
         for event in events {
             let body = CloudEvent::of(event).map_err(|_| RelayError::Encoding(event.position))?;
@@ -92,7 +92,6 @@ impl Relay {
             let sent = self.bus.context().send_publish(subject(event), message).await;
             acknowledgements.push((event.position, sent.map_err(|error: PublishError| nats(error))?));
         }
-        let mut last = 0;
         for (position, acknowledgement) in acknowledgements {
             let answer = tokio::time::timeout(ACKNOWLEDGEMENT, acknowledgement.into_future()).await;
             let answer = answer.map_err(|_| RelayError::Nats(format!("event {position} was not acknowledged")))?;
@@ -100,9 +99,8 @@ impl Relay {
             if sequence != position {
                 return Err(RelayError::Foreign { position: sequence });
             }
-            last = position;
         }
-        Ok(last)
+        Ok(())
     }
 }
 
@@ -116,16 +114,15 @@ impl Led for Relay {
 
     /// Publishes from where the stream ends, for as long as the lease is held.
     async fn work(&self, lease: &Lease, failures: &mut u32) -> Result<(), RelayError> {
-        let mut position = self.end_of_stream().await?;
-        let mut tail = self.ledger.tail();
+        let mut events = self.ledger.subscribe(self.end_of_stream().await?, BATCH);
         while lease.is_held().await {
-            let events = self.ledger.range(position, BATCH).await?;
-            if events.is_empty() {
-                tail.wait_past(position, WATCH).await?;
+            let position = events.position();
+            let page = events.next_within(WATCH).await?;
+            if page.is_empty() {
                 self.still_there(position).await?;
                 continue;
             }
-            position = self.publish(&events).await?;
+            self.publish(&page).await?;
             *failures = 0;
         }
         Ok(())
