@@ -104,7 +104,7 @@ impl Appender {
             while next.has_room()
                 && let Ok(command) = inbox.try_recv()
             {
-                next.admit(command, &self.knowledge, self.clock.now_us());
+                self.admit(next, command);
                 idle = 0;
             }
             tokio::task::yield_now().await;
