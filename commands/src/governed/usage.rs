@@ -10,12 +10,15 @@ const MINUTE_US: i64 = 60_000_000;
 const REMEMBERED: usize = 10_000;
 /// Moments kept per counter: no limit a policy sets is larger.
 const KEPT: usize = 20_000;
+/// Tools of a principal remembered at once; beyond it, those idle for a minute are forgotten.
+const TOOLS: usize = 1000;
 
 /// What a principal did of late.
 #[derive(Default)]
 struct Recent {
     commands: VecDeque<i64>,
     tool_calls: VecDeque<i64>,
+    by_tool: HashMap<String, VecDeque<i64>>,
 }
 
 /// Counts commands and tool calls.
@@ -23,8 +26,8 @@ struct Recent {
 pub struct UsageCounters(Mutex<HashMap<(String, String), Recent>>);
 
 impl UsageCounters {
-    /// Counts one command, and one tool call where it proposes one; returns the counts before it.
-    pub fn count(&self, principal: &Principal, proposes: bool, now_us: i64) -> Usage {
+    /// Counts one command, and one call of `tool` where it proposes one; returns the counts before it.
+    pub fn count(&self, principal: &Principal, tool: Option<&str>, now_us: i64) -> Usage {
         let mut all = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if all.len() >= REMEMBERED {
             all.retain(|_, recent| recent.commands.back().is_some_and(|at| at + MINUTE_US > now_us));
@@ -33,12 +36,23 @@ impl UsageCounters {
         let usage = Usage {
             commands_last_minute: live(&mut recent.commands, now_us),
             tool_calls_last_minute: live(&mut recent.tool_calls, now_us),
+            this_tool_last_minute: tool.map(|tool| recent.by_tool.get_mut(tool).map_or(0, |calls| live(calls, now_us))),
         };
         push(&mut recent.commands, now_us);
-        if proposes {
+        if let Some(tool) = tool {
             push(&mut recent.tool_calls, now_us);
+            recent.count_tool(tool, now_us);
         }
         usage
+    }
+}
+
+impl Recent {
+    fn count_tool(&mut self, tool: &str, now_us: i64) {
+        if self.by_tool.len() >= TOOLS {
+            self.by_tool.retain(|_, calls| live(calls, now_us) > 0);
+        }
+        push(self.by_tool.entry(tool.to_owned()).or_default(), now_us);
     }
 }
 

@@ -5,3 +5,4 @@ mod calls;
 mod kit;
 mod laws;
 mod life;
+mod recordings;
