@@ -88,7 +88,6 @@ network_ok if {
 	every url in input.resources.urls {
 		url.problem == ""
 		url.scheme in data.config.network.schemes
-		host_ok(url.host)
 		count(url.addresses) > 0
 		endpoint_ok(url)
 	}
@@ -116,6 +115,7 @@ host_allowed(host) if {
 endpoint_ok(url) if endpoint(url) in data.config.network.allowed_endpoints
 
 endpoint_ok(url) if {
+	host_ok(url.host)
 	url.port in data.config.network.ports
 	every address in url.addresses {
 		public(address)

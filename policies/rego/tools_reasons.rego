@@ -104,6 +104,8 @@ deny contains base.reason("network_scheme", "xagent.tools.network_ok", message) 
 
 deny contains base.reason("network_host", "xagent.tools.host_ok", message) if {
 	some url in sound_urls
+	name := endpoint(url)
+	not name in data.config.network.allowed_endpoints
 	fine := {other.host | some other in sound_urls; host_ok(other.host)}
 	not url.host in fine
 	message := concat("", ["the host `", url.host, "` is not allowed"])

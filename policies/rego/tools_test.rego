@@ -133,6 +133,12 @@ test_a_named_endpoint_may_be_internal if {
 	document := tools.decision with input as with_url("http", "127.0.0.1", 8080, ["127.0.0.1"])
 		with data.config.network.allowed_endpoints as ["127.0.0.1:8080"]
 	document.allow
+	tools.allow with input as with_url("http", "localhost", 8080, ["127.0.0.1"])
+		with data.config.network.allowed_endpoints as ["localhost:8080"]
+	every other in ["127.0.0.1:808", "localhost:80", "localhost"] {
+		tools.allow == false with input as with_url("http", "localhost", 8080, ["127.0.0.1"])
+			with data.config.network.allowed_endpoints as [other]
+	}
 }
 
 test_an_address_that_is_none_is_denied if {

@@ -1,7 +1,5 @@
 //! Deny codes: one enum in `domain`, the modules and the documentation hold to it.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::collections::BTreeSet;
 
 use xagent_domain::DenyCode;

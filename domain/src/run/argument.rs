@@ -9,6 +9,8 @@ use crate::without_floats;
 
 /// A longer value is cut, and nobody can vouch for it.
 const LONGEST: usize = 512;
+/// Links looked at in one argument.
+const MOST_LINKS: usize = 64;
 /// Millionths in one unit of money.
 const MICROS: i64 = 1_000_000;
 /// More would not survive other JSON readers as an integer of millionths.
@@ -27,6 +29,8 @@ pub enum ArgumentRole {
     Secret,
     /// What is destroyed or irrevocably changed.
     Target,
+    /// Where somebody is sent: a link. Links inside content are taken out of it and stand for themselves.
+    Link,
     /// Anything else: where it comes from does not matter.
     Content,
 }
@@ -39,6 +43,7 @@ impl ArgumentRole {
             Self::Amount => "amount",
             Self::Secret => "secret",
             Self::Target => "target",
+            Self::Link => "link",
             Self::Content => "content",
         }
     }
@@ -58,14 +63,39 @@ pub struct ArgumentUse {
     pub micros: Option<i64>,
 }
 
-/// The values of a consequential call's arguments, but for its content.
+/// The values of a consequential call's arguments; of its content, only the links.
 pub fn argument_uses(roles: &BTreeMap<String, ArgumentRole>, arguments: &Value) -> Vec<ArgumentUse> {
     let Value::Object(fields) = arguments else { return vec![one("", None, arguments.to_string())] };
     let declared = fields.iter().map(|(name, value)| (name, roles.get(name).copied(), value));
     declared
-        .filter(|(_, role, _)| *role != Some(ArgumentRole::Content))
-        .flat_map(|(name, role, value)| texts(value).into_iter().map(move |text| one(name, role, text)))
+        .flat_map(|(name, role, value)| match role {
+            Some(ArgumentRole::Content) => linked(name, value),
+            role => texts(value).into_iter().map(|text| one(name, role, text)).collect(),
+        })
         .collect()
+}
+
+/// The links in an argument's content. Where there are too many, nobody can vouch for the rest.
+fn linked(name: &str, value: &Value) -> Vec<ArgumentUse> {
+    let mut found: Vec<String> = texts(value).iter().flat_map(|text| links(text)).collect();
+    let more = found.len().checked_sub(MOST_LINKS).filter(|more| *more > 0);
+    found.truncate(MOST_LINKS);
+    let links = found.into_iter().map(|link| one(name, Some(ArgumentRole::Link), link));
+    links.chain(more.map(|more| one(name, None, format!("{more} more links")))).collect()
+}
+
+/// What a reader's program would make a link of: `scheme://...`, `www....`, and `name.tld/...`.
+fn links(text: &str) -> Vec<String> {
+    let ends = |c: char| c.is_whitespace() || c.is_control() || "<>()[]{}\"'`|".contains(c);
+    let words = text.split(ends).map(|word| word.trim_matches(['.', ',', ';', ':', '!', '?']));
+    words.filter(|word| is_link(word)).map(str::to_owned).collect()
+}
+
+fn is_link(word: &str) -> bool {
+    let lower = word.to_lowercase();
+    let top = lower.split_once('/').and_then(|(host, _)| host.rsplit_once('.')).map(|(_, top)| top);
+    let named = top.is_some_and(|top| top.chars().count() > 1 && top.chars().all(char::is_alphabetic));
+    lower.contains("://") || lower.starts_with("www.") || named
 }
 
 fn one(argument: &str, role: Option<ArgumentRole>, text: String) -> ArgumentUse {
@@ -167,6 +197,22 @@ mod tests {
         let long = "x".repeat(LONGEST + 1);
         assert_eq!(argument_uses(&roles, &json!({"to": long}))[0].role, None);
         assert_eq!(argument_uses(&roles, &json!([1]))[0].role, None);
+    }
+
+    #[test]
+    fn links_in_content_stand_for_themselves() {
+        let roles = BTreeMap::from([("body".to_owned(), ArgumentRole::Content)]);
+        let seen = |body: &str| -> Vec<String> {
+            let uses = argument_uses(&roles, &json!({"body": body}));
+            assert!(uses.iter().all(|u| u.role == Some(ArgumentRole::Link)));
+            uses.into_iter().map(|u| u.value).collect()
+        };
+        let body = "See (https://bit.ly/a). Or <www.x.org>, [here](HTTP://Y.org/b?c=d)! Also x.org/y.";
+        assert_eq!(seen(body), ["https://bit.ly/a", "www.x.org", "HTTP://Y.org/b?c=d", "x.org/y"]);
+        assert_eq!(seen("and/or 1.5/2.5 notes/a.txt a.txt me@x.org 3/4."), [""; 0]);
+        let many = "http://a.b ".repeat(MOST_LINKS + 2);
+        let uses = argument_uses(&roles, &json!({"body": many}));
+        assert_eq!((uses.len(), uses[MOST_LINKS].role), (MOST_LINKS + 1, None));
     }
 
     #[test]
