@@ -51,7 +51,7 @@ pub struct Usage {
     pub commands_last_minute: u32,
     /// Tool calls proposed.
     pub tool_calls_last_minute: u32,
-    /// Calls of the proposed tool among them; none where no tool is proposed.
+    /// Calls of the proposed tool among them, zero where none is proposed; none in inputs of the first form.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub this_tool_last_minute: Option<u32>,
 }

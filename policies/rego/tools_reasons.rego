@@ -15,9 +15,19 @@ causes contains cause if {
 	input.tool.risk in data.config.free_risks
 	harmless == false
 	some use in input.values
+	is_string(use.role)
 	known := {other | some other in input.values; vouched(other)}
 	not use in known
 	cause := concat("", ["neither the goal nor trusted data names `", use.argument, "` = `", use.value, "`"])
+}
+
+causes contains cause if {
+	input.tool.risk in data.config.free_risks
+	harmless == false
+	unsaid := {use.argument | some use in input.values; is_null(use.role)}
+	some _ in unsaid
+	names := concat("`, `", sort(unsaid))
+	cause := concat("", ["its registration does not say what `", names, "` is for"])
 }
 
 causes contains cause if {

@@ -184,7 +184,7 @@ impl Executor {
                 self.usage.count(&intent.principal, tool.map(String::as_str), self.now_us())
             }
             (None, Some((principal, tool))) => self.usage.count(principal, Some(tool), self.now_us()),
-            (None, None) => Usage::default(),
+            (None, None) => Usage { this_tool_last_minute: Some(0), ..Usage::default() },
         }
     }
 

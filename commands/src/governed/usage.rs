@@ -36,7 +36,7 @@ impl UsageCounters {
         let usage = Usage {
             commands_last_minute: live(&mut recent.commands, now_us),
             tool_calls_last_minute: live(&mut recent.tool_calls, now_us),
-            this_tool_last_minute: tool.map(|tool| recent.by_tool.get_mut(tool).map_or(0, |calls| live(calls, now_us))),
+            this_tool_last_minute: Some(tool.map_or(0, |tool| recent.calls_of(tool, now_us))),
         };
         push(&mut recent.commands, now_us);
         if let Some(tool) = tool {
@@ -48,6 +48,10 @@ impl UsageCounters {
 }
 
 impl Recent {
+    fn calls_of(&mut self, tool: &str, now_us: i64) -> u32 {
+        self.by_tool.get_mut(tool).map_or(0, |calls| live(calls, now_us))
+    }
+
     fn count_tool(&mut self, tool: &str, now_us: i64) {
         if self.by_tool.len() >= TOOLS {
             self.by_tool.retain(|_, calls| live(calls, now_us) > 0);
