@@ -73,3 +73,30 @@ fn push(moments: &mut VecDeque<i64>, now_us: i64) {
     }
     moments.push_back(now_us);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_are_counted_by_principal_and_by_tool_for_a_minute() {
+        let counters = UsageCounters::default();
+        let tenant = xagent_domain::Tenant::default_tenant();
+        let alice = |id: &str| Principal {
+            id: id.to_owned(),
+            tenant: tenant.clone(),
+            scopes: Default::default(),
+            roles: Default::default(),
+        };
+        let seen = |id: &str, tool: Option<&str>, now_us| {
+            let usage = counters.count(&alice(id), tool, now_us);
+            (usage.commands_last_minute, usage.tool_calls_last_minute, usage.this_tool_last_minute)
+        };
+        assert_eq!(seen("alice", Some("a"), 0), (0, 0, Some(0)));
+        assert_eq!(seen("alice", Some("b"), 1), (1, 1, Some(0)));
+        assert_eq!(seen("alice", Some("a"), 2), (2, 2, Some(1)));
+        assert_eq!(seen("alice", None, 3), (3, 3, Some(0)));
+        assert_eq!(seen("bob", Some("a"), 4), (0, 0, Some(0)));
+        assert_eq!(seen("alice", Some("a"), MINUTE_US + 1), (2, 1, Some(1)));
+    }
+}

@@ -6,3 +6,4 @@ mod kit;
 mod laws;
 mod life;
 mod recordings;
+mod trust;

@@ -1,8 +1,10 @@
 //! Runs recorded by every version ever shipped: each policy input is rebuilt byte for byte.
 
 use super::kit::{Given, Says, approval, complete, propose, start, start_call, tool};
-use crate::run::{Act, Executor, PlannerSpec, Run, RunEvent};
-use crate::{CanonicalJson, Decider, DecisionMade, Question, command_inquiry, tool_inquiry};
+use crate::run::{
+    Act, ArgumentRole, Consultation, Executor, PlannerSpec, Proposal, Propose, Run, RunEvent, ToolFacts, argument_uses,
+};
+use crate::{CanonicalJson, Decider, DecisionMade, Digest, Question, command_inquiry, tool_inquiry};
 
 const FIRST_INPUTS: &str = include_str!("fixtures/run_input_1.json");
 const SECOND_INPUTS: &str = include_str!("fixtures/run_input_2.json");
@@ -20,6 +22,8 @@ fn story() -> Vec<RunEvent> {
         (Act::Grant { approval: approval(3) }, Says::Allow),
         (start_call(3), Says::Allow),
         (complete(3), Says::Allow),
+        (consult(), Says::Deny),
+        (consequential(5), Says::Allow),
         (Act::Finish { achieved: true, summary: "done".to_owned() }, Says::Allow),
     ];
     let mut given = Given::nothing();
@@ -30,6 +34,24 @@ fn story() -> Vec<RunEvent> {
         recorded.extend(events);
     }
     recorded
+}
+
+/// A consultation that cost tokens.
+fn consult() -> Act {
+    let proposal = Proposal::CallTool { label: "step4".to_owned(), tool: "tool".to_owned() };
+    let (planner, perceived) = ("model".to_owned(), Digest::of(b"seen"));
+    let consultation = Consultation { step: 1, planner, perceived, proposal, tokens: 7 };
+    Act::Consult(consultation, Some(Box::new(propose(4, tool(Executor::Builtin, true)))))
+}
+
+/// A call whose arguments have roles.
+fn consequential(number: u128) -> Act {
+    let roles = [("to".to_owned(), ArgumentRole::Recipient), ("sum".to_owned(), ArgumentRole::Amount)].into();
+    let tool = ToolFacts { consequential: true, roles, ..tool(Executor::Builtin, true) };
+    let arguments = serde_json::json!({"sum": 1.5, "to": "goal", "unsaid": true});
+    let values = argument_uses(&tool.roles, &arguments);
+    let arguments = CanonicalJson::of_value(&arguments).unwrap();
+    Act::Propose(Box::new(Propose { arguments, values, ..propose(number, tool) }))
 }
 
 fn input(run: &Run, made: &DecisionMade) -> CanonicalJson {
@@ -44,7 +66,7 @@ fn input(run: &Run, made: &DecisionMade) -> CanonicalJson {
     inquiry.unwrap().input
 }
 
-fn replay(events: Vec<RunEvent>, version: u32) {
+fn replay(events: Vec<RunEvent>, version: u32, expected: usize) {
     let mut run = Run::default();
     let mut decisions = 0;
     for event in events {
@@ -55,25 +77,25 @@ fn replay(events: Vec<RunEvent>, version: u32) {
         }
         run.evolve(&event);
     }
-    assert_eq!(decisions, 10);
+    assert_eq!(decisions, expected);
     assert!(run.status().has_ended());
 }
 
 #[test]
 fn inputs_of_the_first_form_are_rebuilt_as_they_were() {
-    replay(serde_json::from_str(FIRST_INPUTS).unwrap(), 1);
+    replay(serde_json::from_str(FIRST_INPUTS).unwrap(), 1, 10);
 }
 
 #[test]
 fn inputs_of_the_second_form_are_rebuilt_as_they_were() {
-    replay(serde_json::from_str(SECOND_INPUTS).unwrap(), 2);
+    replay(serde_json::from_str(SECOND_INPUTS).unwrap(), 2, 13);
 }
 
 #[test]
 fn what_is_recorded_today_is_what_the_last_fixture_holds() {
     let today = serde_json::to_string_pretty(&story()).unwrap() + "\n";
     crate::generated::compare("src/run/tests/fixtures/run_input_2.json", &today);
-    replay(story(), 2);
+    replay(story(), 2, 13);
 }
 
 #[test]
