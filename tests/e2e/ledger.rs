@@ -27,6 +27,8 @@ fn registered(name: &str) -> ToolEvent {
         paths: Vec::new(),
         urls: Vec::new(),
         code: Default::default(),
+        trusted_source: false,
+        roles: Default::default(),
     }))
 }
 

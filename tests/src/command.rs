@@ -85,5 +85,7 @@ fn event(key: &str, ordinal: u8) -> ToolEvent {
         paths: Vec::new(),
         urls: Vec::new(),
         code: std::collections::BTreeMap::default(),
+        trusted_source: false,
+        roles: Default::default(),
     }))
 }

@@ -30,6 +30,8 @@ pub fn event(bytes: usize) -> ToolEvent {
         paths: Vec::new(),
         urls: Vec::new(),
         code: Default::default(),
+        trusted_source: false,
+        roles: Default::default(),
     }))
 }
 

@@ -175,5 +175,7 @@ fn registered(number: u32) -> ToolEvent {
         paths: Vec::new(),
         urls: Vec::new(),
         code: Default::default(),
+        trusted_source: false,
+        roles: Default::default(),
     }))
 }
