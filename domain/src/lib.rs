@@ -19,6 +19,7 @@ mod question;
 mod recorded;
 pub mod run;
 pub mod tool;
+mod upcast;
 
 pub use canonical::{CanonicalError, CanonicalJson, without_floats};
 pub use content::{Blob, Content, INLINE_LIMIT};
@@ -32,4 +33,5 @@ pub use id::{ApprovalId, CallId, CommandId, DecisionId, GoalId, IdError, RunId, 
 pub use input::{command_inquiry, tool_inquiry};
 pub use principal::Principal;
 pub use question::{Context, Inquiry, Intent, Question, Usage};
+pub use upcast::{Unreadable, read};
 pub use recorded::{Metadata, Place, Placeless, Recorded, canonical_event};

@@ -2,6 +2,7 @@
 
 mod archive;
 mod client;
+mod engine;
 mod error;
 mod home;
 mod ledger;
