@@ -33,5 +33,5 @@ pub use id::{ApprovalId, CallId, CommandId, DecisionId, GoalId, IdError, RunId, 
 pub use input::{command_inquiry, tool_inquiry};
 pub use principal::Principal;
 pub use question::{Context, Inquiry, Intent, Question, Usage};
-pub use upcast::{Unreadable, read};
 pub use recorded::{Metadata, Place, Placeless, Recorded, canonical_event};
+pub use upcast::{Unreadable, read};

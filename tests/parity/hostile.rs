@@ -68,8 +68,20 @@ const TEXTS: [&str; 54] = [
 
 /// Addresses in forms that parsers read differently; none is the form that leaves our normaliser.
 const ADDRESSES: [&str; 14] = [
-    "0177.0.0.1", "127.1", "2130706433", "0x7f.0.0.1", "127.0.0.1.", "::127.0.0.1", "fe80::1%eth0", "[::1]", "1.2.3",
-    "256.1.1.1", "::g", "", "１２７.0.0.1", "1.1.1.1/32",
+    "0177.0.0.1",
+    "127.1",
+    "2130706433",
+    "0x7f.0.0.1",
+    "127.0.0.1.",
+    "::127.0.0.1",
+    "fe80::1%eth0",
+    "[::1]",
+    "1.2.3",
+    "256.1.1.1",
+    "::g",
+    "",
+    "１２７.0.0.1",
+    "1.1.1.1/32",
 ];
 
 /// An input of the right types, as every input is that this system builds: only its free parts take any form.

@@ -8,11 +8,7 @@ use xagent_policies::answer::{document, failure, undefined};
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
     /// The value of the rule, from the one bundle of this revision.
-    Value {
-        revision: Option<String>,
-        version: String,
-        outcome: Outcome,
-    },
+    Value { revision: Option<String>, version: String, outcome: Outcome },
     /// An error. It does not say which bundle it is of.
     Error(Outcome),
     /// Nothing of this protocol.
@@ -45,7 +41,8 @@ fn revision(body: &Map<String, Value>) -> Option<String> {
 
 fn error(body: &Map<String, Value>) -> Outcome {
     let errors = body.get("errors").and_then(Value::as_array).into_iter().flatten();
-    let words = errors.filter_map(|error| Some(format!("{}: {}", text(error.get("code"))?, text(error.get("message"))?)));
+    let words =
+        errors.filter_map(|error| Some(format!("{}: {}", text(error.get("code"))?, text(error.get("message"))?)));
     let words: Vec<_> = words.collect();
     let words = if words.is_empty() { text(body.get("message")).unwrap_or_default() } else { words.join("; ") };
     failure(FailureClass::EvaluationError, &words)

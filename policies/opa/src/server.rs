@@ -94,7 +94,8 @@ impl PolicyEngine for OpaServer {
     fn load(&self, bundle: &Bundle) -> Result<Digest, BundleError> {
         let digest = bundle.digest();
         let unwritable = |error: std::io::Error| BundleError::Compile(format!("it cannot be archived: {error}"));
-        let loaded = Loaded { data: Digest::of(bundle.data().as_bytes()), archive: archive(bundle).map_err(unwritable)? };
+        let loaded =
+            Loaded { data: Digest::of(bundle.data().as_bytes()), archive: archive(bundle).map_err(unwritable)? };
         self.bundles.write().unwrap_or_else(PoisonError::into_inner).insert(digest, Arc::new(loaded));
         Ok(digest)
     }

@@ -94,7 +94,9 @@ fn decide_again(walk: &mut Walk<'_>, inquiry: &Inquiry, made: &DecisionMade) -> 
     let (outcome, _) = walk.engine.decide_again(&evaluation.bundle, &entrypoint, &inquiry.input, &evaluation.outcome);
     walk.report.decided_again += 1;
     walk.report.by_another_engine += u64::from(!is_same);
-    if outcome == evaluation.outcome || (!is_same && class(&outcome).is_some() && class(&outcome) == class(&evaluation.outcome)) {
+    if outcome == evaluation.outcome
+        || (!is_same && class(&outcome).is_some() && class(&outcome) == class(&evaluation.outcome))
+    {
         return Ok(());
     }
     Err((Kind::Result, shown(&evaluation.outcome), shown(&outcome)))
