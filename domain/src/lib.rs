@@ -9,6 +9,7 @@ mod canonical;
 mod content;
 mod decider;
 mod decision;
+pub mod decision_log;
 mod digest;
 pub mod governed;
 mod id;

@@ -8,8 +8,10 @@ mod bulk;
 mod bundle;
 mod check;
 mod embedded;
+mod foreign;
 mod lint;
 mod machine;
+mod mask;
 pub mod normalise;
 
 use xagent_domain::{CanonicalJson, Digest, Entrypoint, Evaluation};
@@ -18,6 +20,8 @@ pub use bulk::{Bulk, DecidedBy};
 pub use bundle::{Bundle, BundleError};
 pub use check::{CheckError, Checked, check};
 pub use embedded::Embedded;
+pub use foreign::{Foreign, Unanswerable};
+pub use mask::Mask;
 
 /// What answers a question under a bundle. An engine never fails: whatever goes wrong is an outcome, and denies.
 ///

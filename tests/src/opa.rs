@@ -1,5 +1,6 @@
 //! A stock OPA: where it is, and a server of it that can be killed and started again.
 
+use std::fs::File;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -26,6 +27,7 @@ pub fn opa(test: &str) -> Option<PathBuf> {
 pub struct OpaProcess {
     program: PathBuf,
     arguments: Vec<String>,
+    log: Option<PathBuf>,
     port: u16,
     child: Option<Child>,
 }
@@ -33,8 +35,17 @@ pub struct OpaProcess {
 impl OpaProcess {
     /// Starts a server with these further arguments on a free loopback port and waits until it listens.
     pub fn start(program: &Path, arguments: &[String]) -> Self {
+        Self::with(program, arguments, None)
+    }
+
+    /// The same, with its log in a file.
+    pub fn start_logging(program: &Path, arguments: &[String], log: &Path) -> Self {
+        Self::with(program, arguments, Some(log.to_owned()))
+    }
+
+    fn with(program: &Path, arguments: &[String], log: Option<PathBuf>) -> Self {
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
-        let mut opa = Self { program: program.to_owned(), arguments: arguments.to_vec(), port, child: None };
+        let mut opa = Self { program: program.to_owned(), arguments: arguments.to_vec(), log, port, child: None };
         opa.restart();
         opa
     }
@@ -63,7 +74,11 @@ impl OpaProcess {
         let address = format!("127.0.0.1:{}", self.port);
         let mut command = Command::new(&self.program);
         command.args(["run", "--server", "--disable-telemetry", "--log-level", "error", "--addr", &address]);
-        command.args(&self.arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let log = self
+            .log
+            .as_ref()
+            .map_or_else(Stdio::null, |log| File::options().create(true).append(true).open(log).unwrap().into());
+        command.args(&self.arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         self.child = Some(command.spawn().unwrap());
         let deadline = Instant::now() + crate::PATIENCE;
         while TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_err() {

@@ -3,6 +3,7 @@
 mod approvals;
 mod calls;
 mod law;
+mod logs;
 mod runs;
 mod tools;
 
