@@ -47,9 +47,9 @@ fn no_answer_is_of_another_bundle_than_it_names() {
                 }
             });
         }
-        for number in 1..=SWITCHES {
+        for (number, law) in laws.iter().enumerate().skip(1) {
             let before = decided.load(Ordering::Relaxed);
-            engine.enact(&laws[number]).unwrap();
+            engine.enact(law).unwrap();
             *active.lock().unwrap() = number;
             let patience = std::time::Instant::now();
             while decided.load(Ordering::Relaxed) < before + 20 {

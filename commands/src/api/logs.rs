@@ -33,7 +33,7 @@ impl Commands {
         let (mut logged, mut blobs) = (Vec::with_capacity(events.len()), Vec::new());
         for (index, event) in events.iter().enumerate() {
             let head: Head = serde_json::from_str(event.get())
-                .map_err(|error| InvalidInput::new(&format!("/{index}"), error.to_string()))?;
+                .map_err(|error| InvalidInput::new(format!("/{index}"), error.to_string()))?;
             let (event, blob) = Content::of(event.get().to_owned(), "application/json");
             logged.push(Logged { decision_id: head.decision_id, path: head.path, event });
             blobs.extend(blob);

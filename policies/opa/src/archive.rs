@@ -26,7 +26,7 @@ pub fn archive(bundle: &Bundle) -> io::Result<Vec<u8>> {
 
 /// Puts `bytes` in the place of `file`, whole or not at all.
 pub(crate) fn replace(file: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
     let mut part = tempfile::Builder::new().prefix(".bundle-").tempfile_in(folder)?;
     part.write_all(bytes)?;
     part.as_file().sync_all()?;

@@ -3,7 +3,7 @@
 //!
 //! `cargo bench -p xagent-tests --bench policies`
 
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a program that measures")]
+#![expect(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a program that measures")]
 
 mod bare;
 mod inputs;
