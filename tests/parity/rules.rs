@@ -29,7 +29,9 @@ fn opa_finds_nothing_to_mend_in_the_rules() {
     let Some(opa) = opa("`opa check` and `opa fmt`") else { return };
     let schemas = xagent_tests::folder("schemas-");
     for file in files(".schema.json") {
-        std::fs::copy(&file, schemas.path().join(file.file_name().unwrap())).unwrap();
+        // Annotations name them `schema.NAME`.
+        let name = file.file_name().unwrap().to_str().unwrap().replace(".schema.json", ".json");
+        std::fs::copy(&file, schemas.path().join(name)).unwrap();
     }
     let rules = files(".rego");
     assert!(rules.len() >= 6);
