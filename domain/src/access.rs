@@ -17,6 +17,12 @@ impl Event for AccessEvent {
             Self::DecisionMade(_) => "DecisionMade",
         }
     }
+
+    fn event_version(&self) -> &'static str {
+        match self {
+            Self::DecisionMade(_) => DecisionMade::VERSION,
+        }
+    }
 }
 
 /// The log has no state: it never refuses.

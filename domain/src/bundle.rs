@@ -53,6 +53,13 @@ impl Event for BundleEvent {
             Self::BundleRetired { .. } => "BundleRetired",
         }
     }
+
+    fn event_version(&self) -> &'static str {
+        match self {
+            Self::DecisionMade(_) => DecisionMade::VERSION,
+            _ => "1",
+        }
+    }
 }
 
 /// All bundles ever published, and the one in force.

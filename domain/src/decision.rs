@@ -67,6 +67,8 @@ pub enum FailureClass {
     EvaluationError,
     /// The time limit was reached.
     Timeout,
+    /// The limit of instructions was reached.
+    InstructionLimit,
     /// The value is not a decision document.
     WrongShape,
     /// The engine does not hold the bundle.
@@ -97,6 +99,8 @@ pub struct Evaluation {
     pub entrypoint: Entrypoint,
     /// Digest of the bundle that answered.
     pub bundle: Digest,
+    /// Digest of the bundle's data document; none where no bundle was found, and in version 1 of the record.
+    pub data: Option<Digest>,
     /// The engine.
     pub engine: EngineIdentity,
     /// Its bounds.
@@ -255,6 +259,9 @@ pub struct DecisionMade {
 }
 
 impl DecisionMade {
+    /// The version of the record's shape, of which every aggregate that records decisions makes use.
+    pub const VERSION: &str = "2";
+
     /// Whether an approval would be enough.
     pub fn asks_for_approval(&self) -> bool {
         !self.allow && self.obligations.iter().any(|o| o.kind == "approval")

@@ -9,6 +9,7 @@ mod canonical;
 mod content;
 mod decider;
 mod decision;
+pub mod decision_log;
 mod deny;
 mod digest;
 #[cfg(test)]
@@ -22,6 +23,7 @@ mod question;
 mod recorded;
 pub mod run;
 pub mod tool;
+mod upcast;
 
 pub use canonical::{CanonicalError, CanonicalJson, without_floats};
 pub use content::{Blob, Content, INLINE_LIMIT};
@@ -37,3 +39,4 @@ pub use input::{command_inquiry, tool_inquiry};
 pub use principal::Principal;
 pub use question::{Context, Inquiry, Intent, Question, Usage};
 pub use recorded::{Metadata, Place, Placeless, Recorded, canonical_event};
+pub use upcast::{Unreadable, read};

@@ -27,8 +27,28 @@ pub struct Configuration {
     pub signing: Signing,
     /// Where checkpoints are mirrored to.
     pub checkpoint_mirror: Option<Place>,
-    /// Bounds of one policy decision, in milliseconds.
-    pub policy_timeout_ms: u64,
+    /// What evaluates policies.
+    pub engine: Engine,
+}
+
+/// What evaluates policies, and its bounds.
+#[derive(Clone)]
+pub struct Engine {
+    /// The OPA server; none where this process evaluates them itself.
+    pub opa: Option<Opa>,
+    /// How long one decision may take, in milliseconds.
+    pub timeout_ms: u64,
+    /// How many decisions are made at once.
+    pub concurrency: usize,
+}
+
+/// An OPA server.
+#[derive(Clone)]
+pub struct Opa {
+    /// Where it is.
+    pub url: String,
+    /// The file it loads its bundle from, to be kept at the active bundle.
+    pub bundle_file: Option<PathBuf>,
 }
 
 /// The keys of the ledger's log.

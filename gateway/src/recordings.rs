@@ -1,8 +1,11 @@
 //! The recordings of a run, read from the ledger for replay. Reads only.
 
-use xagent_domain::bundle::Bundles;
-use xagent_domain::{Digest, Tenant};
+use std::collections::BTreeMap;
+
+use xagent_domain::bundle::{Bundles, Manifest};
+use xagent_domain::{Content, Digest, Tenant};
 use xagent_ledger::{Ledger, LedgerError};
+use xagent_policies::Bundle;
 use xagent_replay::{Needs, Recordings};
 
 /// Events read at once.
@@ -36,7 +39,26 @@ pub async fn read(ledger: &Ledger, tenant: &Tenant, run: &str) -> Result<Recordi
     Ok(recordings)
 }
 
-async fn blob(ledger: &Ledger, digest: &Digest) -> Result<Option<String>, LedgerError> {
+/// A recorded bundle; none where not all of it is there.
+pub async fn bundle(ledger: &Ledger, manifest: &Manifest) -> Result<Option<Bundle>, LedgerError> {
+    let mut modules = BTreeMap::new();
+    for (path, content) in &manifest.modules {
+        let Some(text) = text(ledger, content).await? else { return Ok(None) };
+        modules.insert(path.clone(), text);
+    }
+    let Some(data) = text(ledger, &manifest.data).await? else { return Ok(None) };
+    Ok(Bundle::from_parts(modules, &data).ok().filter(|bundle| bundle.digest() == manifest.digest))
+}
+
+async fn text(ledger: &Ledger, content: &Content) -> Result<Option<String>, LedgerError> {
+    match &content.text {
+        Some(text) => Ok(Some(text.clone())),
+        None => blob(ledger, &content.digest).await,
+    }
+}
+
+/// A text of the blob table, if it is there.
+pub async fn blob(ledger: &Ledger, digest: &Digest) -> Result<Option<String>, LedgerError> {
     match ledger.blob(digest).await {
         Ok(blob) => Ok(Some(blob.text)),
         Err(LedgerError::Blob { .. }) => Ok(None),

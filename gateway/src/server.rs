@@ -10,10 +10,11 @@ use tokio_util::sync::CancellationToken;
 use xagent_commands::{Commands, CommandsOptions, Executor, Law, SystemClock, Worker, WorkerOptions};
 use xagent_domain::Limits;
 use xagent_ledger::{Ledger, LedgerOptions, Notary};
-use xagent_policies::{Bundle, Embedded};
+use xagent_opa::{OpaError, OpaOptions, OpaServer};
+use xagent_policies::{Bundle, Embedded, PolicyEngine};
 use xagent_projections::{Bus, CheckpointMirror, CheckpointRelay, Relay, RunProjector, RunViews};
 
-use crate::configuration::{Configuration, Signing};
+use crate::configuration::{Configuration, Engine, Opa, Signing};
 use crate::rest::{Doors, router};
 
 /// How long an approval is valid: a day, in microseconds.
@@ -39,6 +40,9 @@ pub enum StartError {
     /// The stock bundle is broken.
     #[error(transparent)]
     Bundle(#[from] xagent_policies::BundleError),
+    /// OPA's address makes no sense.
+    #[error("OPA: {0}")]
+    Opa(#[from] OpaError),
 }
 
 /// A running server.
@@ -61,9 +65,9 @@ impl Server {
 
         let clock = Arc::new(SystemClock);
         let ledger = Ledger::connect(&configuration.database_url, clock.clone(), LedgerOptions::default())?;
-        let limits = Limits { timeout_ms: configuration.policy_timeout_ms };
-        let engine = Arc::new(Embedded::new(limits));
-        let law = Law::new(engine.clone(), limits, deciders());
+        let engine = engine(&configuration.engine)?;
+        let limits = Limits { timeout_ms: configuration.engine.timeout_ms };
+        let law = Law::new(engine.clone(), limits, configuration.engine.concurrency);
         let executor = Executor::new(ledger.clone(), law, clock.clone());
         let options =
             CommandsOptions { workspaces: configuration.workspaces.clone(), approval_ttl_us: APPROVAL_TTL_US };
@@ -139,7 +143,11 @@ async fn govern(commands: Commands, stock: Bundle, worker: Worker, stop: Cancell
     tokio::join!(commands.follow_law(stop.clone()), worker.run(stop.clone()));
 }
 
-/// Decisions at once: a few per core, so that one slow policy does not hold up all others.
-fn deciders() -> usize {
-    4 * std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get)
+fn engine(configuration: &Engine) -> Result<Arc<dyn PolicyEngine>, StartError> {
+    let limits = Limits { timeout_ms: configuration.timeout_ms };
+    let Some(Opa { url, bundle_file }) = configuration.opa.clone() else {
+        return Ok(Arc::new(Embedded::new(limits)));
+    };
+    let options = OpaOptions { url, bundle_file, limits };
+    Ok(Arc::new(OpaServer::new(options, tokio::runtime::Handle::current())?))
 }

@@ -1,12 +1,12 @@
 //! The gate every bundle passes before it is published: it compiles, holds nothing forbidden, and its tests pass.
 
-use regorus::languages::rego::compiler::Compiler;
-use regorus::{Rc, Value};
+use regorus::Value;
 use xagent_domain::{Entrypoint, Limits};
 
 use crate::bundle::is_test;
 use crate::embedded::compile;
 use crate::lint::{Mentions, lint, mentions, recursion};
+use crate::machine::program;
 use crate::{Bundle, BundleError};
 
 /// How long one test may take.
@@ -91,17 +91,7 @@ fn no_recursion(bundle: &Bundle) -> Result<(), CheckError> {
 fn compile_every_rule(bundle: &Bundle) -> Result<(), CheckError> {
     let mut engine = compile(bundle, false, TEST)?;
     for entrypoint in [Entrypoint::api(), Entrypoint::tools()] {
-        let rule = entrypoint.rule();
-        let (package, name) = rule.rsplit_once('.').unwrap_or_default();
-        let declared = engine.get_policies().unwrap_or_default().iter().any(|module| {
-            let text = module.contents();
-            text.contains(&format!("package {}", package.trim_start_matches("data."))) && text.contains(name)
-        });
-        if declared {
-            let failed = |detail: String| CheckError::Bundle(BundleError::Compile(format!("{entrypoint}: {detail}")));
-            let policy = engine.compile_with_entrypoint(&Rc::from(rule.as_str())).map_err(|e| failed(e.to_string()))?;
-            Compiler::compile_from_policy(&policy, &[rule.as_str()]).map_err(|error| failed(error.to_string()))?;
-        }
+        program(&mut engine, &entrypoint)?;
     }
     Ok(())
 }

@@ -3,15 +3,15 @@
 use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use regorus::rvm::Program;
 use regorus::utils::limits::ExecutionTimerConfig;
 use regorus::{Engine, LimitError, Value};
-use xagent_domain::{
-    CanonicalJson, Digest, Document, EngineIdentity, Entrypoint, Evaluation, FailureClass, Limits, Outcome,
-};
+use xagent_domain::{CanonicalJson, Digest, EngineIdentity, Entrypoint, Evaluation, FailureClass, Limits, Outcome};
 
+use crate::answer::{bounded, document, failure, undefined};
 use crate::bundle::is_test;
 use crate::{Bundle, BundleError, PolicyEngine};
 
@@ -19,11 +19,28 @@ use crate::{Bundle, BundleError, PolicyEngine};
 const CHECK_INTERVAL: NonZeroU32 = NonZeroU32::MIN.saturating_add(63);
 /// Idle clones kept per bundle.
 const IDLE: usize = 16;
-/// An engine's words are cut to this many characters.
-const LONGEST_MESSAGE: usize = 500;
+/// The version of the engine that was built in, in its own words.
+pub(crate) static VERSION: LazyLock<String> = LazyLock::new(|| Program::new().metadata.compiler_version);
+
+/// Builtins that regorus leaves undefined where they fail, even in strict mode. Under `not` that would be an allow, so a
+/// bundle that calls one decides nothing here (`tests/parity/traps.rs` shows each).
+const SILENT: [&str; 11] = [
+    "array.slice",
+    "graph.reachable",
+    "graph.reachable_paths",
+    "json.filter",
+    "json.patch",
+    "json.remove",
+    "regex.replace",
+    "regex.template_match",
+    "time.add_date",
+    "units.parse",
+    "units.parse_bytes",
+];
 
 /// A bundle with its compiled engine.
 struct Loaded {
+    data: Digest,
     prepared: Engine,
     idle: Mutex<Vec<Engine>>,
 }
@@ -40,30 +57,16 @@ impl Embedded {
         Self { limits, bundles: RwLock::default() }
     }
 
-    /// Takes a bundle. Tests are left out.
-    pub fn load(&self, bundle: &Bundle) -> Result<Digest, BundleError> {
-        let digest = bundle.digest();
-        let prepared = compile(bundle, false, self.limits)?;
-        let loaded = Arc::new(Loaded { prepared, idle: Mutex::default() });
-        self.bundles.write().unwrap_or_else(PoisonError::into_inner).insert(digest, loaded);
-        Ok(digest)
-    }
-
-    /// Whether the bundle has been taken.
-    pub fn holds(&self, bundle: &Digest) -> bool {
-        self.bundles.read().unwrap_or_else(PoisonError::into_inner).contains_key(bundle)
-    }
-
     /// The bounds of an evaluation.
     pub fn limits(&self) -> Limits {
         self.limits
     }
 
-    fn outcome(&self, bundle: &Digest, entrypoint: &Entrypoint, input: &CanonicalJson) -> Outcome {
-        let loaded = self.bundles.read().unwrap_or_else(PoisonError::into_inner).get(bundle).cloned();
-        let Some(loaded) = loaded else {
-            return failure(FailureClass::BundleMissing, &format!("the bundle {bundle} is not loaded"));
-        };
+    fn loaded(&self, bundle: &Digest) -> Option<Arc<Loaded>> {
+        self.bundles.read().unwrap_or_else(PoisonError::into_inner).get(bundle).cloned()
+    }
+
+    fn outcome(&self, loaded: &Loaded, entrypoint: &Entrypoint, input: &CanonicalJson) -> Outcome {
         let idle = loaded.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut engine = idle.unwrap_or_else(|| loaded.prepared.clone());
         let evaluated = catch_unwind(AssertUnwindSafe(|| {
@@ -78,7 +81,7 @@ impl Embedded {
                     idle.push(engine);
                 }
                 drop(idle);
-                document(&value)
+                if value == Value::Undefined { undefined() } else { document(&value) }
             }
             Ok(Err(error)) => self.failed(&error, entrypoint),
             Err(_) => failure(FailureClass::EvaluationError, "the engine panicked"),
@@ -101,17 +104,35 @@ impl Embedded {
 }
 
 impl PolicyEngine for Embedded {
+    /// Takes a bundle. Tests are left out.
+    fn load(&self, bundle: &Bundle) -> Result<Digest, BundleError> {
+        let digest = bundle.digest();
+        not_silent(bundle)?;
+        let (data, prepared) = (Digest::of(bundle.data().as_bytes()), compile(bundle, false, self.limits)?);
+        let loaded = Arc::new(Loaded { data, prepared, idle: Mutex::default() });
+        self.bundles.write().unwrap_or_else(PoisonError::into_inner).insert(digest, loaded);
+        Ok(digest)
+    }
+
+    fn holds(&self, bundle: &Digest) -> bool {
+        self.loaded(bundle).is_some()
+    }
+
+    /// Each question names its bundle, so there is nothing to do.
+    fn enact(&self, _: &Digest) -> Result<(), BundleError> {
+        Ok(())
+    }
+
     fn decide(&self, bundle: &Digest, entrypoint: &Entrypoint, input: &CanonicalJson) -> Evaluation {
         let clock = Instant::now();
-        let outcome = self.outcome(bundle, entrypoint, input);
+        let loaded = self.loaded(bundle);
+        let missing = || failure(FailureClass::BundleMissing, &format!("the bundle {bundle} is not loaded"));
+        let outcome = loaded.as_ref().map_or_else(missing, |loaded| self.outcome(loaded, entrypoint, input));
         Evaluation {
             entrypoint: entrypoint.clone(),
             bundle: *bundle,
-            engine: EngineIdentity {
-                name: "regorus".to_owned(),
-                version: "0.14.1".to_owned(),
-                mode: "interpreter-strict".to_owned(),
-            },
+            data: loaded.map(|loaded| loaded.data),
+            engine: identity("interpreter-strict"),
             limits: self.limits,
             outcome,
             duration_us: u64::try_from(clock.elapsed().as_micros()).unwrap_or(u64::MAX),
@@ -119,13 +140,33 @@ impl PolicyEngine for Embedded {
     }
 }
 
+fn not_silent(bundle: &Bundle) -> Result<(), BundleError> {
+    let modules = bundle.modules().iter().filter(|(path, _)| !is_test(path));
+    let mut calls = modules.flat_map(|(path, text)| SILENT.map(|name| (path, name, text.find(&format!("{name}(")))));
+    let found = calls.find_map(|(path, name, at)| at.map(|at| (path, name, at)));
+    let Some((path, name, at)) = found else { return Ok(()) };
+    let text = bundle.modules().get(path).map_or("", String::as_str);
+    let line = 1 + text.bytes().take(at).filter(|byte| *byte == b'\n').count();
+    let why = "is undefined where it fails, which a rule may take for false";
+    Err(BundleError::Compile(format!("{path}:{line}: `{name}` {why}: put what it would give into data or input")))
+}
+
+/// This engine in one of its modes.
+pub(crate) fn identity(mode: &str) -> EngineIdentity {
+    EngineIdentity { name: "regorus".to_owned(), version: VERSION.clone(), mode: mode.to_owned() }
+}
+
+/// Bounds the time of one evaluation.
+pub(crate) fn timer(limits: Limits) -> ExecutionTimerConfig {
+    ExecutionTimerConfig { limit: Duration::from_millis(limits.timeout_ms), check_interval: CHECK_INTERVAL }
+}
+
 /// An engine with the bundle's modules and data, prepared for evaluation.
 pub(crate) fn compile(bundle: &Bundle, with_tests: bool, limits: Limits) -> Result<Engine, BundleError> {
     let failed = |error: anyhow::Error| BundleError::Compile(bounded(&format!("{error:#}")));
     let mut engine = Engine::new();
     engine.set_strict_builtin_errors(true);
-    let (limit, check_interval) = (Duration::from_millis(limits.timeout_ms), CHECK_INTERVAL);
-    engine.set_execution_timer_config(ExecutionTimerConfig { limit, check_interval });
+    engine.set_execution_timer_config(timer(limits));
     for (path, text) in bundle.modules().iter().filter(|(path, _)| with_tests || !is_test(path)) {
         engine.add_policy(path.clone(), text.clone()).map_err(failed)?;
     }
@@ -133,29 +174,4 @@ pub(crate) fn compile(bundle: &Bundle, with_tests: bool, limits: Limits) -> Resu
     // A first evaluation analyses and schedules the rules, so that clones start prepared.
     let _prepared_whatever_it_says = engine.eval_query("1".to_owned(), false).map_err(failed)?;
     Ok(engine)
-}
-
-fn document(value: &Value) -> Outcome {
-    if *value == Value::Undefined {
-        return failure(FailureClass::Undefined, "the rule has no value for this input");
-    }
-    let canonical = match CanonicalJson::of(value) {
-        Ok(canonical) => canonical,
-        Err(error) => return failure(FailureClass::WrongShape, &error.to_string()),
-    };
-    match serde_json::from_str::<Document>(canonical.as_str()) {
-        Ok(document) if document.allow && !document.deny.is_empty() => {
-            failure(FailureClass::WrongShape, "allow is true beside deny reasons")
-        }
-        Ok(_) => Outcome::Document(canonical),
-        Err(error) => failure(FailureClass::WrongShape, &error.to_string()),
-    }
-}
-
-fn failure(class: FailureClass, message: &str) -> Outcome {
-    Outcome::Failure { class, message: bounded(message) }
-}
-
-fn bounded(message: &str) -> String {
-    message.chars().take(LONGEST_MESSAGE).collect()
 }

@@ -1,21 +1,41 @@
-//! The law: Rego bundles, the engine that evaluates them, the gate they pass, normalisation before them.
+//! The law: Rego bundles, the engines that evaluate them, the gate they pass, normalisation before them.
 //!
-//! Commands ask it, replay asks it again. It reaches no network and reads no clock: what a policy may know is in its input.
+//! Commands ask it, replay asks it again. It reaches no network and reads no clock: what a policy may know is in its
+//! input. The engine that does reach a network, a stock OPA, is the package `policies/opa`.
 
+pub mod answer;
+mod bulk;
 mod bundle;
 mod check;
 mod embedded;
+mod foreign;
 mod lint;
+mod machine;
+mod mask;
 pub mod normalise;
 
 use xagent_domain::{CanonicalJson, Digest, Entrypoint, Evaluation};
 
+pub use bulk::{Bulk, DecidedBy};
 pub use bundle::{Bundle, BundleError};
 pub use check::{CheckError, Checked, check};
 pub use embedded::Embedded;
+pub use foreign::{Foreign, Unanswerable};
+pub use mask::Mask;
 
 /// What answers a question under a bundle. An engine never fails: whatever goes wrong is an outcome, and denies.
+///
+/// Blocking: ask it off the asynchronous threads.
 pub trait PolicyEngine: Send + Sync {
-    /// Evaluates `entrypoint` of `bundle` on `input`.
+    /// Takes a bundle, so that it may decide once it is activated.
+    fn load(&self, bundle: &Bundle) -> Result<Digest, BundleError>;
+
+    /// Whether the bundle has been taken.
+    fn holds(&self, bundle: &Digest) -> bool;
+
+    /// Is told that a bundle it holds decides from here on.
+    fn enact(&self, bundle: &Digest) -> Result<(), BundleError>;
+
+    /// Evaluates `entrypoint` of `bundle` on `input`, within the engine's own time limit.
     fn decide(&self, bundle: &Digest, entrypoint: &Entrypoint, input: &CanonicalJson) -> Evaluation;
 }

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod command;
+mod opa;
 mod said;
 
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ use xagent_ledger::Clock;
 use xagent_stack::StackError;
 
 pub use command::Command;
+pub use opa::{OpaProcess, opa};
 pub use said::{Acknowledged, Said};
 
 /// The longest a condition is waited for.

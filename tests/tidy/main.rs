@@ -71,6 +71,7 @@ fn the_rooms_depend_on_each_other_only_as_the_map_says() {
         ("xagent-domain", &[][..]),
         ("xagent-tree", &["xagent-domain"]),
         ("xagent-policies", &["xagent-domain"]),
+        ("xagent-opa", &["xagent-domain", "xagent-policies"]),
         ("xagent-ledger", &["xagent-domain", "xagent-tree"]),
         ("xagent-commands", &["xagent-domain", "xagent-ledger", "xagent-policies"]),
         ("xagent-projections", &["xagent-domain", "xagent-ledger"]),

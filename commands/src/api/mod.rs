@@ -3,6 +3,7 @@
 mod approvals;
 mod calls;
 mod law;
+mod logs;
 mod runs;
 mod tools;
 
@@ -13,7 +14,7 @@ use serde::Serialize;
 use xagent_domain::governed::Governed;
 use xagent_domain::{Blob, CanonicalJson, CommandId, Intent, Metadata, Principal};
 use xagent_ledger::{CommandKey, Ledger, Receipt};
-use xagent_policies::Embedded;
+use xagent_policies::PolicyEngine;
 
 pub use calls::{ProposedCall, ToolRequest};
 pub use law::Published;
@@ -54,7 +55,7 @@ pub struct Done {
 pub struct Commands {
     executor: Executor,
     catalog: Catalog,
-    engine: Arc<Embedded>,
+    engine: Arc<dyn PolicyEngine>,
     ids: Ids,
     options: Arc<CommandsOptions>,
 }
@@ -70,7 +71,7 @@ struct Subject<'a> {
 
 impl Commands {
     /// Over an executor, with the engine that holds the bundles.
-    pub fn new(executor: Executor, engine: Arc<Embedded>, options: CommandsOptions) -> Self {
+    pub fn new(executor: Executor, engine: Arc<dyn PolicyEngine>, options: CommandsOptions) -> Self {
         let catalog = Catalog::new(executor.ledger().clone());
         Self { executor, catalog, engine, ids: Ids, options: Arc::new(options) }
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout_at};
 use xagent_domain::{
     Content, DecisionId, Digest, EngineIdentity, Entrypoint, Evaluation, FailureClass, Inquiry, Limits, Outcome, Ruling,
 };
@@ -34,6 +35,10 @@ impl Law {
 
     /// Lets `bundle`, which the engine has loaded, decide from here on.
     pub fn activate(&self, bundle: Digest) {
+        // Without it the engine's answers are of another bundle, and each is a denial.
+        if let Err(error) = self.engine.enact(&bundle) {
+            tracing::error!(bundle = %bundle, error = %error, "law.enact.failed");
+        }
         self.active.store(Some(Arc::new(bundle)));
     }
 
@@ -55,8 +60,9 @@ impl Law {
             let none = Digest::from_bytes([0; 32]);
             return self.failed(none, entrypoint, FailureClass::BundleMissing, "no bundle is active");
         };
-        let wait = Duration::from_millis(self.limits.timeout_ms) + GRACE;
-        let Ok(Ok(slot)) = tokio::time::timeout(wait, self.slots.clone().acquire_owned()).await else {
+        // One deadline for the wait and the answer: an engine that is busy or away denies in the same time.
+        let deadline = Instant::now() + Duration::from_millis(self.limits.timeout_ms) + GRACE;
+        let Ok(Ok(slot)) = timeout_at(deadline, self.slots.clone().acquire_owned()).await else {
             return self.failed(bundle, entrypoint, FailureClass::EngineUnavailable, "the policy engine is too busy");
         };
         let (engine, input, rule) = (self.engine.clone(), inquiry.input.clone(), entrypoint.clone());
@@ -65,7 +71,7 @@ impl Law {
             drop(slot);
             evaluation
         });
-        match tokio::time::timeout(wait, answer).await {
+        match timeout_at(deadline, answer).await {
             Ok(Ok(evaluation)) => evaluation,
             Ok(Err(_)) => {
                 self.failed(bundle, entrypoint, FailureClass::EngineUnavailable, "the policy engine broke off")
@@ -79,6 +85,6 @@ impl Law {
     fn failed(&self, bundle: Digest, entrypoint: Entrypoint, class: FailureClass, message: &str) -> Evaluation {
         let engine = EngineIdentity { name: "none".to_owned(), version: String::new(), mode: String::new() };
         let outcome = Outcome::Failure { class, message: message.to_owned() };
-        Evaluation { entrypoint, bundle, engine, limits: self.limits, outcome, duration_us: 0 }
+        Evaluation { entrypoint, bundle, data: None, engine, limits: self.limits, outcome, duration_us: 0 }
     }
 }

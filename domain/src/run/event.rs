@@ -224,6 +224,13 @@ impl Event for RunEvent {
             Self::RunForked { .. } => "RunForked",
         }
     }
+
+    fn event_version(&self) -> &'static str {
+        match self {
+            Self::DecisionMade(_) => DecisionMade::VERSION,
+            _ => "1",
+        }
+    }
 }
 
 impl Part<DecisionMade> for RunEvent {

@@ -2,6 +2,8 @@
 
 mod archive;
 mod client;
+mod decisions;
+mod engine;
 mod error;
 mod home;
 mod ledger;
@@ -71,6 +73,8 @@ enum Command {
     Archive(archive::Archive),
     /// Check, publish and activate policy bundles
     Policy(policy::Policy),
+    /// Decide again what stock OPA servers have reported
+    Decisions(decisions::Decisions),
     /// Mint a development token
     Token(token::Token),
     /// Bring the database schema up to date
@@ -105,6 +109,7 @@ pub fn main() -> ExitCode {
             Command::Ledger(ledger) => ledger.run(&context).await,
             Command::Archive(archive) => archive.run(&context).await,
             Command::Policy(policy) => policy.run(&context).await,
+            Command::Decisions(decisions) => decisions.run(&context).await,
             Command::Token(token) => token.run(&context),
             Command::Migrate(migrate) => migrate.run(&context).await,
         }

@@ -9,7 +9,7 @@ use serde_json::json;
 use xagent_commands::SystemClock;
 use xagent_domain::{Limits, Tenant};
 use xagent_ledger::{Ledger, LedgerOptions};
-use xagent_policies::Embedded;
+use xagent_policies::Bulk;
 use xagent_projections::RunViews;
 use xagent_replay::{Report, StateCheck, verify};
 
@@ -44,7 +44,8 @@ impl Replay {
         let database = self.servers.database(&context.home)?;
         let ledger = Ledger::connect(&database, Arc::new(SystemClock), LedgerOptions::default())?;
         let views = self.servers.redis(&context.home).ok().and_then(|url| RunViews::connect(&url).ok());
-        let replayer = Replayer { ledger, views, engine: Embedded::new(LIMITS), tenant: self.tenant };
+        let engine = if self.all { Bulk::new(LIMITS) } else { Bulk::exact(LIMITS) };
+        let replayer = Replayer { ledger, views, engine, tenant: self.tenant };
         let runs = match self.run {
             Some(run) => vec![run],
             None => replayer.all().await?,
@@ -81,13 +82,13 @@ impl Replay {
 pub struct Replayer {
     pub ledger: Ledger,
     pub views: Option<RunViews>,
-    pub engine: Embedded,
+    pub engine: Bulk,
     pub tenant: Tenant,
 }
 
 impl Replayer {
     pub fn new(ledger: Ledger, views: Option<RunViews>, tenant: Tenant) -> Self {
-        Self { ledger, views, engine: Embedded::new(LIMITS), tenant }
+        Self { ledger, views, engine: Bulk::exact(LIMITS), tenant }
     }
 
     pub async fn replay(&self, run: &str) -> Result<Report, CliError> {

@@ -16,6 +16,7 @@ use xagent_replay::Report;
 use xagent_stack::{InstanceLock, Need, Stack, StackOptions};
 
 use super::client::Client;
+use super::engine::EngineArgs;
 use super::home::Connection;
 use super::log::Log;
 use super::replay::{Replayer, told};
@@ -38,6 +39,8 @@ pub struct Up {
     servers: Servers,
     #[command(flatten)]
     log: Log,
+    #[command(flatten)]
+    engine: EngineArgs,
     /// The folder the sample run reviews, and the only one runs may work in
     #[arg(long, default_value = ".", value_name = "DIR")]
     workspace: PathBuf,
@@ -111,7 +114,7 @@ impl Up {
             workspaces: vec![workspace],
             signing: self.log.signing(&context.home)?,
             checkpoint_mirror: self.log.mirror()?,
-            policy_timeout_ms: 500,
+            engine: self.engine.configuration()?,
         })
     }
 }

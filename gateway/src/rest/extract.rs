@@ -116,13 +116,14 @@ impl<T: DeserializeOwned> FromRequest<Doors> for Body_<T> {
 
     async fn from_request(request: Request, _: &Doors) -> Result<Self, Problem> {
         let trace = Trace::of(header(request.headers(), "traceparent"));
-        let bytes = read(request.into_body()).await.map_err(|problem| problem.traced(&trace))?;
+        let bytes = body(request.into_body()).await.map_err(|problem| problem.traced(&trace))?;
         let bytes = if bytes.is_empty() { b"{}".as_slice() } else { &bytes };
         parse(bytes).map(Self).map_err(|problem| problem.traced(&trace))
     }
 }
 
-async fn read(body: Body) -> Result<Vec<u8>, Problem> {
+/// The bytes of a body, bounded.
+pub(super) async fn body(body: Body) -> Result<Vec<u8>, Problem> {
     let mut chunks = body.into_data_stream();
     let (mut bytes, mut total) = (Vec::new(), 0_usize);
     while let Some(chunk) = chunks.next().await {

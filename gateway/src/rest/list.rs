@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use xagent_domain::governed::Refusal;
 use xagent_domain::run::RunEvent;
-use xagent_domain::{DecisionMade, Recorded, RunId, Tenant};
+use xagent_domain::{DecisionMade, Recorded, RunId, Tenant, read};
 
 use super::Doors;
 use super::extract::{Calling, Id, Parameters};
@@ -79,7 +79,7 @@ pub async fn decisions(
     Parameters(page): Parameters<Page>,
 ) -> Result<Json<Items<ShownDecision>>, Problem> {
     let (events, next) = recorded(&doors, &calling, "read.decisions", run, &page).await?;
-    let decision = |event: &Recorded| match serde_json::from_str(&event.payload) {
+    let decision = |event: &Recorded| match read(&event.event_type, &event.event_version, &event.payload) {
         Ok(RunEvent::DecisionMade(made)) => Ok(ShownDecision {
             position: event.position,
             sequence: event.sequence,

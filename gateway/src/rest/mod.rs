@@ -4,6 +4,7 @@ mod approvals;
 mod bundles;
 mod calls;
 mod checkpoints;
+mod decision_logs;
 mod errors;
 mod extract;
 mod health;
@@ -77,6 +78,8 @@ pub fn router(doors: Doors) -> Router {
         .route("/v1/ledger/tlog/tile/entries/{*bundle}", get(tlog::entries))
         .route("/v1/ledger/proof", get(ledger::inclusion))
         .route("/v1/ledger/consistency", get(ledger::consistency))
+        .route("/logs", post(decision_logs::keep))
+        .route("/v1/decisions/export", get(decision_logs::export))
         .route("/v1/bundles", post(bundles::publish))
         .route("/v1/bundles/{digest}/activate", post(bundles::activate))
         .layer(from_fn_with_state(doors.clone(), lawful));

@@ -1,6 +1,6 @@
 //! Verified reads: each event is held against its leaf hash and its place before it is believed.
 
-use xagent_domain::{Decider, Event, Recorded, Tenant};
+use xagent_domain::{Decider, Event, Recorded, Tenant, Unreadable, read};
 
 use crate::{Committed, Ledger, LedgerError};
 
@@ -68,10 +68,10 @@ pub(crate) fn verified<E: Event>(recorded: &Recorded, sequence: u64) -> Result<C
         return Err(tampered(format!("its leaf hash is {leaf}, recorded was {}", recorded.leaf_hash)));
     }
     let undecodable = |column, detail| LedgerError::Undecodable { position, column, detail };
-    let event: E = serde_json::from_str(&recorded.payload).map_err(|e| undecodable("payload", e.to_string()))?;
-    if event.event_version() != recorded.event_version {
-        let detail = format!("version {} of {} is not known", recorded.event_version, recorded.event_type);
-        return Err(undecodable("event_version", detail));
-    }
+    let event = read(&recorded.event_type, &recorded.event_version, &recorded.payload);
+    let event: E = event.map_err(|error| match error {
+        Unreadable::Payload(detail) => undecodable("payload", detail),
+        Unreadable::Version { .. } => undecodable("event_version", error.to_string()),
+    })?;
     Ok(Committed::new(event, position, sequence))
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use xagent_domain::bundle::Manifest;
 use xagent_domain::run::{PlannerSpec, RunEvent};
-use xagent_domain::{CanonicalJson, Content, Digest, Recorded};
+use xagent_domain::{CanonicalJson, Content, Digest, Recorded, read};
 
 /// The recordings of one run.
 #[derive(Clone, Debug, Default)]
@@ -30,7 +30,8 @@ impl Needs {
     /// What these events refer to. Events that cannot be read are skipped here; the replay names them.
     pub fn of(events: &[Recorded]) -> Self {
         let mut needs = Self::default();
-        for event in events.iter().filter_map(|event| serde_json::from_str::<RunEvent>(&event.payload).ok()) {
+        let read = |event: &Recorded| read::<RunEvent>(&event.event_type, &event.event_version, &event.payload).ok();
+        for event in events.iter().filter_map(read) {
             contents(&event).iter().for_each(|content| needs.content(content));
             if let RunEvent::DecisionMade(made) = &event {
                 needs.bundles.insert(made.evaluation.bundle);

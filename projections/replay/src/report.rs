@@ -79,6 +79,8 @@ pub struct Report {
     pub decisions: u64,
     /// Decisions made again.
     pub decided_again: u64,
+    /// Those among them that another engine had made: the authority says the same.
+    pub by_another_engine: u64,
     /// Recorded denials for want of an answer (timeout, engine away): the input was compared, but no answer can be.
     pub not_decidable_again: Vec<String>,
     /// Whether the state was compared with a served one.

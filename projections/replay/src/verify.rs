@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use xagent_domain::run::{Run, RunEvent};
 use xagent_domain::{CallId, Decider, DecisionId, Digest, Question, Recorded};
-use xagent_policies::{Embedded, PolicyEngine};
+use xagent_policies::Bulk;
 
 use crate::decisions::{check_decision, json, load_bundles};
 use crate::recordings::contents;
@@ -13,7 +13,7 @@ use crate::{Divergence, Kind, Recordings, Report, StateCheck};
 /// Where the walk stands.
 pub(crate) struct Walk<'a> {
     pub recordings: &'a Recordings,
-    pub engine: &'a Embedded,
+    pub engine: &'a Bulk,
     pub run: Run,
     pub report: Report,
     /// Decisions that allow a tool call.
@@ -23,7 +23,7 @@ pub(crate) struct Walk<'a> {
 /// Verifies one run: inputs rebuilt, decisions made again by `engine`, everything compared, up to the first divergence.
 ///
 /// `served` is the state a view serves, with the sequence it is at, if there is one to compare with.
-pub fn verify(recordings: &Recordings, engine: &Embedded, served: Option<(u64, &Run)>) -> Report {
+pub fn verify(recordings: &Recordings, engine: &Bulk, served: Option<(u64, &Run)>) -> Report {
     let run = recordings.events.first().map(|event| event.aggregate_id.clone()).unwrap_or_default();
     let report = Report { run, ..Report::default() };
     let mut walk = Walk { recordings, engine, run: Run::default(), report, allowed: BTreeMap::new() };
@@ -94,15 +94,10 @@ impl Walk<'_> {
         self.report.state = StateCheck::Identical;
         Ok(())
     }
-
-    /// The engine as a decision records it.
-    pub(crate) fn engine(&self) -> &dyn PolicyEngine {
-        self.engine
-    }
 }
 
 fn read(event: &Recorded) -> Result<RunEvent, Box<Divergence>> {
-    serde_json::from_str(&event.payload)
+    xagent_domain::read(&event.event_type, &event.event_version, &event.payload)
         .map_err(|error| Divergence::at(event, Kind::Undecodable, event.payload.clone(), error.to_string()))
 }
 

@@ -5,7 +5,7 @@
 use serde_json::Value;
 use xagent_domain::bundle::Manifest;
 use xagent_domain::{Limits, Recorded};
-use xagent_policies::Embedded;
+use xagent_policies::Bulk;
 use xagent_replay::{Divergence, Kind, Needs, Recordings, Report, StateCheck, verify};
 
 const FIXTURE: &str = include_str!("fixtures/repo_review_v1.json");
@@ -38,7 +38,10 @@ fn event(value: &Value) -> Recorded {
 }
 
 fn replay(recordings: &Recordings) -> Report {
-    verify(recordings, &Embedded::new(Limits { timeout_ms: 10_000 }), None)
+    let limits = Limits { timeout_ms: 10_000 };
+    let report = verify(recordings, &Bulk::exact(limits), None);
+    assert_eq!(verify(recordings, &Bulk::new(limits), None), report, "in bulk it is found alike");
+    report
 }
 
 /// What replay finds once one event is changed, which is sealed again so that its leaf hash says nothing.
@@ -121,7 +124,7 @@ fn every_byte_of_every_event_is_covered() {
 #[test]
 fn a_view_that_serves_another_state_is_found() {
     let recordings = recordings();
-    let engine = Embedded::new(Limits { timeout_ms: 10_000 });
+    let engine = Bulk::new(Limits { timeout_ms: 10_000 });
     let report = verify(&recordings, &engine, Some((49, &xagent_domain::run::Run::default())));
     assert_eq!(report.divergence.unwrap().kind, Kind::State);
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use xagent_domain::run::{Run, RunEvent};
-use xagent_domain::{Decider, Recorded, Tenant};
+use xagent_domain::{Decider, Recorded, Tenant, read};
 use xagent_ledger::Ledger;
 
 use super::store::Change;
@@ -68,7 +68,7 @@ async fn stored(views: &RunViews, tenant: &Tenant, run: &str, sequence: u64) -> 
 fn fold(mut state: Run, events: &[&Recorded]) -> Option<RunView> {
     let last = events.last()?;
     for event in events {
-        state.evolve(&serde_json::from_str::<RunEvent>(&event.payload).ok()?);
+        state.evolve(&read::<RunEvent>(&event.event_type, &event.event_version, &event.payload).ok()?);
     }
     Some(RunView { sequence: last.sequence, position: last.position, updated_at_us: last.recorded_at_us, state })
 }

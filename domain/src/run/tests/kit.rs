@@ -119,6 +119,7 @@ pub fn ruling(number: u128, inquiry: &Inquiry, says: Says) -> Ruling {
     let evaluation = Evaluation {
         entrypoint: inquiry.question.entrypoint(),
         bundle: Digest::of(b"bundle"),
+        data: Some(Digest::of(b"{}")),
         engine,
         limits: Limits { timeout_ms: 1 },
         outcome: Outcome::Document(CanonicalJson::recorded(document.to_owned())),

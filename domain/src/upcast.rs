@@ -1,0 +1,96 @@
+//! Reading events of every version ever recorded: an older shape is brought to the present one, never rewritten.
+//!
+//! The ledger and replay read through this. Each version ever shipped has a recorded fixture in `domain/fixtures`.
+
+use serde_json::Value;
+
+use crate::Event;
+
+/// A recorded payload that this version cannot read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unreadable {
+    /// It is not of the shape its version says.
+    #[error("{0}")]
+    Payload(String),
+    /// A later version, or one that never was.
+    #[error("version {version} of {event_type} is not known: update this installation")]
+    Version {
+        /// The fact.
+        event_type: String,
+        /// The version it was recorded in.
+        version: String,
+    },
+}
+
+/// The event that was recorded as `event_type` in `version`.
+pub fn read<E: Event>(event_type: &str, version: &str, payload: &str) -> Result<E, Unreadable> {
+    let unreadable = |error: serde_json::Error| Unreadable::Payload(error.to_string());
+    let Some(upcast) = upcaster(event_type, version) else {
+        let event: E = serde_json::from_str(payload).map_err(unreadable)?;
+        let unknown = || Unreadable::Version { event_type: event_type.to_owned(), version: version.to_owned() };
+        return if event.event_version() == version { Ok(event) } else { Err(unknown()) };
+    };
+    let mut value: Value = serde_json::from_str(payload).map_err(unreadable)?;
+    upcast(&mut value);
+    serde_json::from_value(value).map_err(unreadable)
+}
+
+/// What brings an older shape to the present one.
+fn upcaster(event_type: &str, version: &str) -> Option<fn(&mut Value)> {
+    match (event_type, version) {
+        ("DecisionMade", "1") => Some(decision_made_1),
+        _ => None,
+    }
+}
+
+/// Version 1 did not name the bundle's data apart from the bundle.
+fn decision_made_1(payload: &mut Value) {
+    if let Some(Value::Object(evaluation)) = payload.pointer_mut("/DecisionMade/evaluation") {
+        evaluation.entry("data").or_insert(Value::Null);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::RunEvent;
+    use crate::{CanonicalJson, DecisionMade};
+
+    const DECISION_MADE: [(&str, &str); 2] = [
+        ("1", include_str!("../fixtures/decision_made_v1.json")),
+        ("2", include_str!("../fixtures/decision_made_v2.json")),
+    ];
+
+    fn decision(version: &str, payload: &str) -> Result<Box<DecisionMade>, Unreadable> {
+        read("DecisionMade", version, payload).map(|event| match event {
+            RunEvent::DecisionMade(made) => made,
+            other => panic!("{other:?}"),
+        })
+    }
+
+    #[test]
+    fn a_decision_of_every_version_ever_recorded_is_read() {
+        for (version, payload) in DECISION_MADE {
+            let made = decision(version, payload).unwrap();
+            assert!(made.allow);
+            assert_eq!(made.evaluation.data.is_some(), version != "1");
+        }
+    }
+
+    #[test]
+    fn the_last_fixture_is_of_the_present_version_and_shape() {
+        let (version, payload) = DECISION_MADE[DECISION_MADE.len() - 1];
+        let made = decision(version, payload).unwrap();
+        assert_eq!(version, DecisionMade::VERSION);
+        assert_eq!(CanonicalJson::of(&RunEvent::DecisionMade(made)).unwrap().as_str(), payload.trim_end());
+    }
+
+    #[test]
+    fn a_version_that_is_not_known_is_refused_by_its_number() {
+        let (_, payload) = DECISION_MADE[1];
+        let error = decision("3", payload).unwrap_err();
+        assert_eq!(error.to_string(), "version 3 of DecisionMade is not known: update this installation");
+        let paused = read::<RunEvent>("RunPaused", "2", "{\"RunPaused\":{\"reason\":\"x\"}}");
+        assert!(matches!(paused, Err(Unreadable::Version { .. })));
+    }
+}
