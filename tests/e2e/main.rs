@@ -6,6 +6,7 @@ mod agentdojo;
 mod approvals;
 mod archive;
 mod checkpoints;
+mod compatibility;
 mod crash;
 mod doors;
 mod idempotency;

@@ -6,9 +6,8 @@ use std::time::{Duration, Instant};
 
 use cqrs_es::persist::{PersistedEventRepository, SerializedEvent};
 use postgres_es::PostgresEventRepository;
-use serde_json::json;
 use sqlx::{PgConnection, PgPool};
-use xagent_domain::tool::{Registration, Tool, ToolEvent};
+use xagent_domain::tool::{Tool, ToolEvent};
 use xagent_domain::{CanonicalJson, Digest, Metadata, Tenant};
 use xagent_ledger::{Append, CommandKey, Expected, Folded, Ledger};
 
@@ -18,19 +17,7 @@ const TURN: Duration = Duration::from_secs(1);
 
 /// An event whose payload has about so many bytes.
 pub fn event(bytes: usize) -> ToolEvent {
-    ToolEvent::ToolRegistered(Box::new(Registration {
-        name: "tool".to_owned(),
-        description: "x".repeat(bytes.saturating_sub(220)),
-        schema: CanonicalJson::of(&json!({})).unwrap(),
-        executor: xagent_domain::run::Executor::Client,
-        risk: "low".to_owned(),
-        idempotent: false,
-        consequential: false,
-        reads_untrusted: false,
-        paths: Vec::new(),
-        urls: Vec::new(),
-        code: Default::default(),
-    }))
+    xagent_tests::registered("tool", "x".repeat(bytes.saturating_sub(220)))
 }
 
 pub fn metadata() -> Metadata {
