@@ -26,18 +26,18 @@ pub fn metadata() -> Metadata {
 
 /// Each writer appends to a stream of its own, one event of 1 KB and one idempotency key at a time.
 pub async fn ours(ledger: Ledger, writers: usize, turn: String) -> Figures {
-    let (event, metadata) = (event(1024), metadata());
+    let event = event(1024);
     measure(writers, TURN, move |writer, sequence| {
-        let (ledger, events, metadata) = (ledger.clone(), vec![event.clone()], metadata.clone());
-        let key = format!("{turn}-{writer}-{sequence}-{}", "k".repeat(20)).parse().unwrap();
+        let (ledger, events) = (ledger.clone(), vec![event.clone()]);
+        let key = format!("{turn}-{writer}-{sequence}-{}", "k".repeat(20));
         let append = Append {
             tenant: Tenant::default_tenant(),
             aggregate_id: format!("{turn}-{writer}"),
             expected: Expected::Exactly(sequence),
             events,
             blobs: Vec::new(),
-            metadata,
-            command: Some(CommandKey { id: key, body: Digest::of(b"body") }),
+            metadata: Metadata { command_id: key.clone(), ..metadata() },
+            command: Some(CommandKey { id: key.parse().unwrap(), body: Digest::of(b"body") }),
         };
         async move {
             ledger.append::<Tool>(append).await.unwrap();
