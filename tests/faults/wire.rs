@@ -16,7 +16,7 @@ pub struct Message {
 pub enum Call {
     /// `ask_ledger`: where everything is.
     Ask,
-    /// `append_batch`.
+    /// `append_batch`, or the statement that adds a plain batch.
     Write,
 }
 
@@ -49,7 +49,7 @@ impl Message {
         self.kind == b'Z'
     }
 
-    /// In a row of `append_batch`, the first column: whether the batch is in.
+    /// In the row a write answers, the first column: whether the batch is in.
     pub fn says_done(&self) -> Option<bool> {
         // Two bytes of columns, four of length, and one of truth.
         (self.kind == b'D').then(|| self.body().get(6) == Some(&1))
@@ -71,7 +71,8 @@ impl Prepared {
         match message.kind {
             b'P' => {
                 let sql = String::from_utf8_lossy(text(rest)?.0).into_owned();
-                let call = [("append_batch", Call::Write), ("ask_ledger", Call::Ask)];
+                let call =
+                    [("append_batch", Call::Write), ("UPDATE ledger_head", Call::Write), ("ask_ledger", Call::Ask)];
                 let call = call.into_iter().find(|(name, _)| sql.contains(name));
                 self.0.extend(call.map(|(_, call)| (first.to_vec(), call)));
                 None

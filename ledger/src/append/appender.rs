@@ -134,9 +134,10 @@ impl Appender {
     fn launch(&mut self, batch: Batch) -> Result<Flight, Vec<Pending>> {
         let known = self.ground.is_some() && !self.crowded && !batch.is_blind() && !batch.events.is_empty();
         let Some(mut link) = self.link.take_if(|_| known) else { return Err(batch.commands) };
+        let plain = batch.is_plain(self.knowledge.key_range);
         self.stand_on(&batch);
         Ok(Box::pin(async move {
-            let written = link.write(&batch).await;
+            let written = if plain { link.add(&batch).await } else { link.write(&batch).await };
             Landed { link, batch, written }
         }))
     }
@@ -241,7 +242,7 @@ impl Appender {
 
     /// Takes over what the database answered about streams and keys.
     fn learn(&mut self, streams: &[super::Stream], commands: &[Pending], held: Answers) {
-        let Answers { ground, sequences, known } = held;
+        let Answers { ground, keys, sequences, known } = held;
         // Not by the position: another process may have moved the ledger by as much as a batch that did not go in.
         let moved = self.ground.as_ref().is_none_or(|last| last.frontier != ground.frontier);
         if moved {
@@ -250,6 +251,7 @@ impl Appender {
             self.crowded = false;
         }
         self.ground = Some(ground);
+        self.knowledge.key_range = keys;
         self.knowledge.sequences.extend(streams.iter().cloned().zip(sequences));
         let keyed =
             commands.iter().filter_map(|command| Some((command.tenant.clone(), command.command.as_ref()?.id.clone())));

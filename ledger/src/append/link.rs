@@ -8,7 +8,7 @@ use sqlx::{Connection, Executor, PgConnection, Postgres, Row};
 use xagent_domain::Digest;
 
 use super::batch::Batch;
-use super::statement::{Answers, answers, ask, write};
+use super::statement::{Answers, add, answers, ask, write};
 use super::{OPERATION, Pending, Stream, failed};
 use crate::LedgerError;
 use crate::connect::SESSION;
@@ -38,6 +38,12 @@ impl Link {
     pub(super) async fn write(&mut self, batch: &Batch) -> Result<bool, LedgerError> {
         let row = self.row(write(batch, self.holding)).await?;
         self.holding = false;
+        row.try_get(0).map_err(|error| LedgerError::database(OPERATION, &error))
+    }
+
+    /// The same for a batch that is plain, of a session that does not hold the lock.
+    pub(super) async fn add(&mut self, batch: &Batch) -> Result<bool, LedgerError> {
+        let row = self.row(add(batch)).await?;
         row.try_get(0).map_err(|error| LedgerError::database(OPERATION, &error))
     }
 

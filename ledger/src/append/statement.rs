@@ -9,18 +9,21 @@ use sqlx::query::Query;
 use sqlx::{Encode, Postgres, Row, Type};
 use xagent_tree::Frontier;
 
-use super::batch::{Batch, Sealed};
+use super::batch::{Batch, KeyRange, Sealed};
 use super::{Ground, Pending, Stream, Unplaced, bytes};
 use crate::CommandKey;
 use crate::read::{undecodable, unsigned};
 
 const WRITE: &str = "SELECT append_batch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, \
                      $18, $19, $20, $21, $22, $23, $24, $25, $26, $27)";
-const ASK: &str = "SELECT * FROM ask_ledger($1, $2, $3, $4)";
+const ADD: &str = include_str!("add.sql");
+const ASK: &str = include_str!("ask.sql");
 
 /// Where everything is that was asked for.
 pub(super) struct Answers {
     pub ground: Ground,
+    /// Where keys are.
+    pub keys: KeyRange,
     /// Per stream.
     pub sequences: Vec<u64>,
     /// Per command with a key: whether one with it is in.
@@ -130,6 +133,33 @@ pub(super) fn write(batch: &Batch, holding: bool) -> Query<'_, Postgres, PgArgum
         .bind(signed(batch.ground.position))
 }
 
+/// Adds a batch that `is_plain`.
+pub(super) fn add(batch: &Batch) -> Query<'_, Postgres, PgArguments> {
+    let events: Vec<_> = batch.events.iter().filter_map(|sealed| Event::of(batch, sealed)).collect();
+    let nodes = &batch.nodes;
+    sqlx::query(ADD)
+        .bind(signed(batch.after.position))
+        .bind(batch.after.frontier.to_bytes())
+        .bind(signed(batch.ground.position))
+        .bind(batch.ground.frontier.to_bytes())
+        .bind(Moment(batch.ground.recorded_at_us))
+        .bind(events.iter().map(|event| event.command.stream.0).collect::<Vec<_>>())
+        .bind(events.iter().map(|event| &*event.command.stream.1).collect::<Vec<_>>())
+        .bind(events.iter().map(|event| signed(event.sealed.sequence)).collect::<Vec<_>>())
+        .bind(events.iter().map(|event| event.unplaced.event_type).collect::<Vec<_>>())
+        .bind(events.iter().map(|event| event.unplaced.event_version).collect::<Vec<_>>())
+        .bind(events.iter().map(|event| Json(&event.unplaced.payload)).collect::<Vec<_>>())
+        .bind(events.iter().map(|event| Json(&event.command.metadata)).collect::<Vec<_>>())
+        .bind(events.iter().map(|event| event.command.tenant.as_str()).collect::<Vec<_>>())
+        .bind(events.iter().map(|event| bytes(&event.sealed.leaf_hash)).collect::<Vec<_>>())
+        .bind(events.iter().map(|event| event.key().map(|key| key.id.as_str())).collect::<Vec<_>>())
+        .bind(events.iter().map(|event| event.key().map(|key| bytes(&key.body))).collect::<Vec<_>>())
+        .bind(events.iter().map(|event| event.count()).collect::<Vec<_>>())
+        .bind(nodes.iter().map(|(subtree, _)| i16::from(subtree.level)).collect::<Vec<_>>())
+        .bind(nodes.iter().map(|(subtree, _)| signed(subtree.index)).collect::<Vec<_>>())
+        .bind(nodes.iter().map(|(_, hash)| bytes(hash)).collect::<Vec<_>>())
+}
+
 /// Asks where the ledger and all streams and keys of the commands are, and takes the lock.
 pub(super) fn ask<'q>(streams: &'q [Stream], commands: &'q [Pending]) -> Query<'q, Postgres, PgArguments> {
     let keyed: Vec<_> = commands.iter().filter_map(|command| Some((command, command.command.as_ref()?))).collect();
@@ -145,6 +175,8 @@ pub(super) fn answers(row: &PgRow) -> Result<Answers, sqlx::Error> {
     let frontier: Vec<u8> = row.try_get("head_frontier")?;
     let sequences: Option<Vec<i64>> = row.try_get("sequences")?;
     let known: Option<Vec<bool>> = row.try_get("known")?;
+    let (past, earlier): (Option<i64>, Option<bool>) = (row.try_get("range_past")?, row.try_get("earlier_keys")?);
+    let past = past.and_then(|past| u64::try_from(past).ok()).unwrap_or(0);
     let sequences = sequences.unwrap_or_default().into_iter();
     Ok(Answers {
         ground: Ground {
@@ -152,6 +184,7 @@ pub(super) fn answers(row: &PgRow) -> Result<Answers, sqlx::Error> {
             recorded_at_us: row.try_get("head_recorded_at_us")?,
             frontier: Frontier::from_bytes(position, &frontier).map_err(|error| undecodable("frontier", error))?,
         },
+        keys: KeyRange { past, earlier: earlier.unwrap_or(true) },
         sequences: sequences.map(|sequence| u64::try_from(sequence).unwrap_or(0)).collect(),
         known: known.unwrap_or_default(),
     })
