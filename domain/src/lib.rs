@@ -22,7 +22,7 @@ pub mod tool;
 
 pub use canonical::{CanonicalError, CanonicalJson, without_floats};
 pub use content::{Blob, Content, INLINE_LIMIT};
-pub use decider::{Decider, Event, Part};
+pub use decider::{CODE, Decider, Event, Part};
 pub use decision::{
     DecisionMade, Document, EngineIdentity, Entrypoint, Evaluation, FailureClass, Limits, Obligation, Outcome, Reason,
     Ruling, RulingError,

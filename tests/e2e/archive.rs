@@ -90,7 +90,7 @@ async fn receipt(bare: &Bare, number: u32) -> xagent_ledger::Receipt {
 async fn reading_what_is_archived_says_where_it_is() {
     let bare = in_ranges().await;
     let tenant = Tenant::default_tenant();
-    let whole = bare.ledger.load::<Tool>(&tenant, &stream(3)).await.unwrap();
+    let whole = bare.ledger.load_at::<Tool>(&tenant, &stream(3), u64::MAX).await.unwrap();
     bare.detach("one.xa").await;
     let archived = |error: LedgerError| match error {
         LedgerError::Archived { position, file } => (position, file),

@@ -21,6 +21,7 @@ mod ranges;
 mod record;
 mod review;
 mod rotation;
+mod snapshots;
 mod subscription;
 mod tamper;
 mod tamper_matrix;

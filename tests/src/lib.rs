@@ -1,7 +1,7 @@
 //! What the targets of this room share: waiting for conditions, folders, the clock, examples of events, the lines appenders
 //! speak in. No code of the product: see `e2e/`, `faults/`, `bench/` and `tidy/`.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod command;
 mod examples;

@@ -55,6 +55,11 @@ impl Pursuit {
         pursuit
     }
 
+    /// The run's stream.
+    pub fn stream(&self) -> String {
+        self.run.to_string()
+    }
+
     /// Proposes a tool call, which is allowed.
     pub async fn propose(&mut self, commands: &Commands) -> (CallId, u64) {
         let tool = format!("tool-{}", self.calls % TOOLS);

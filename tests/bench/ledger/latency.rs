@@ -5,19 +5,21 @@ use std::fmt::Write as _;
 use std::time::Instant;
 
 use futures::future::join_all;
+use sqlx::{Executor, PgPool};
 use xagent_commands::Commands;
 
 use crate::figures::Figures;
 use crate::governed::{Pursuit, commands, register};
-use crate::numbers;
+use crate::{loading, numbers};
 
-/// Calls per length by the process that knows the runs. Few, so that short runs stay short.
-const WARM: usize = 48;
+/// Runs of one length at most; calls per length by the process that knows them. Few, so that short runs stay short.
+const RUNS: u64 = 48;
+const WARM: usize = 144;
 /// How often a process is started anew, and how many calls per length it makes: each the first one in its run.
 const PROCESSES: usize = 8;
 const COLD: usize = 3;
-const HEADINGS: &str = "| events in the run | warm, p50 ms | p99 ms | to the shortest | cold, p50 ms | to the shortest |\n\
-                        |---|---|---|---|---|---|\n";
+const HEADINGS: &str = "| events in the run | warm, p50 ms | p99 ms | to the shortest | cold, p50 ms | to the shortest | cold \
+                        without snapshots, p50 ms | to the shortest |\n|---|---|---|---|---|---|---|---|\n";
 
 /// Runs of one length, and how long calls took in them.
 struct Length {
@@ -25,17 +27,19 @@ struct Length {
     runs: Vec<Pursuit>,
     warm: Figures,
     cold: Figures,
+    without: Figures,
 }
 
 impl Length {
     /// As many runs as it takes for all of them to stay about as long as they are.
     async fn of(commands: &Commands, events: u64) -> Self {
-        let runs = (30_000 / events).clamp(COLD as u64, WARM as u64);
+        let runs = (30_000 / events).clamp(COLD as u64, RUNS);
         let runs = (0..runs).map(|run| {
             let (commands, name) = (commands.clone(), format!("agent-{events}-{run}"));
             async move { Pursuit::of(&commands, &name, events).await }
         });
-        Self { events, runs: join_all(runs).await, warm: Figures::default(), cold: Figures::default() }
+        let [warm, cold, without] = [(); 3].map(|()| Figures::default());
+        Self { events, runs: join_all(runs).await, warm, cold, without }
     }
 
     fn run(&mut self, number: usize) -> &mut Pursuit {
@@ -46,12 +50,19 @@ impl Length {
 
 async fn timed(commands: &Commands, run: &mut Pursuit) -> Figures {
     let begin = Instant::now();
-    let (_, _) = run.propose(commands).await;
+    run.propose(commands).await;
     let seconds = begin.elapsed().as_secs_f64();
     Figures { events: 1, seconds, times: vec![seconds * 1000.0] }
 }
 
-async fn cold(url: &str, lengths: &mut [Length], spare: &mut Pursuit, process: usize) {
+/// The calls of a new process, each the first one in its run.
+async fn cold(
+    url: &str,
+    lengths: &mut [Length],
+    spare: &mut Pursuit,
+    process: usize,
+    cold: fn(&mut Length) -> &mut Figures,
+) {
     let commands = commands(url).await;
     // Connections, the law and the tools are there once this is done; the runs are not.
     for _ in 0..COLD {
@@ -60,12 +71,12 @@ async fn cold(url: &str, lengths: &mut [Length], spare: &mut Pursuit, process: u
     for call in 0..COLD {
         for length in &mut *lengths {
             let taken = timed(&commands, length.run(process * COLD + call)).await;
-            length.cold.add(taken);
+            cold(length).add(taken);
         }
     }
 }
 
-/// The latencies, and their ratios to those of the first length.
+/// The latencies, and their ratios to those of the first length; then what loading takes, and keeping snapshots.
 pub async fn table(url: &str) -> String {
     let known = commands(url).await;
     register(&known).await;
@@ -80,19 +91,35 @@ pub async fn table(url: &str) -> String {
             length.warm.add(taken);
         }
     }
+    let database = PgPool::connect(url).await.unwrap();
     for process in 0..PROCESSES {
-        cold(url, &mut lengths, &mut spare, process).await;
+        cold(url, &mut lengths, &mut spare, process, |length| &mut length.cold).await;
     }
-    written(&lengths)
+    for process in 0..PROCESSES {
+        database.execute("DELETE FROM snapshots").await.unwrap();
+        cold(url, &mut lengths, &mut spare, process, |length| &mut length.without).await;
+    }
+    let streams: Vec<_> = lengths.iter().map(|length| (length.events, length.runs[0].stream())).collect();
+    format!("{}\n{}", written(&lengths), loading::table(url, &database, &streams).await)
 }
 
 fn written(lengths: &[Length]) -> String {
     let mut table = HEADINGS.to_owned();
     let shortest = &lengths[0];
-    for Length { events, warm, cold, .. } in lengths {
-        let (p50, p99, cold) = (warm.percentile(50), warm.percentile(99), cold.percentile(50));
-        let (to_warm, to_cold) = (p50 / shortest.warm.percentile(50), cold / shortest.cold.percentile(50));
-        let _ = writeln!(table, "| {events} | {p50:.2} | {p99:.2} | {to_warm:.2} | {cold:.2} | {to_cold:.2} |");
+    for length in lengths {
+        let _ = write!(
+            table,
+            "| {} | {:.2} | {:.2}",
+            length.events,
+            length.warm.percentile(50),
+            length.warm.percentile(99)
+        );
+        let _ = write!(table, " | {:.2}", length.warm.percentile(50) / shortest.warm.percentile(50));
+        for (figures, shortest) in [(&length.cold, &shortest.cold), (&length.without, &shortest.without)] {
+            let p50 = figures.percentile(50);
+            let _ = write!(table, " | {p50:.2} | {:.2}", p50 / shortest.percentile(50));
+        }
+        table.push_str(" |\n");
     }
     table
 }

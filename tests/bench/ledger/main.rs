@@ -3,7 +3,7 @@
 //!
 //! `cargo bench -p xagent-tests --bench ledger [-- PART...]`; `-- --help` says more.
 
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a program that measures")]
+#![expect(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a program that measures")]
 
 mod append;
 mod databases;
@@ -12,6 +12,7 @@ mod fill;
 mod governed;
 mod growth;
 mod latency;
+mod loading;
 mod peers;
 mod verify;
 

@@ -34,6 +34,8 @@ impl Bare {
 
     async fn with(options: LedgerOptions) -> Self {
         let database_url = postgres::database().await;
+        // Soon, so that streams of tests have snapshots.
+        let options = LedgerOptions { snapshot_every: 8, ..options };
         let ledger = Ledger::connect(&database_url, Arc::new(Now), options.clone()).unwrap();
         let superuser = PgPool::connect(&database_url).await.unwrap();
         Self { database_url, ledger, superuser, options, folder: folder("bare-") }
