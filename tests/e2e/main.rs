@@ -14,6 +14,7 @@ mod law;
 mod ledger;
 mod mirrors;
 mod outages;
+mod plans;
 mod pressure;
 mod processes;
 mod proofs;
