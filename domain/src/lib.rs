@@ -9,7 +9,10 @@ mod canonical;
 mod content;
 mod decider;
 mod decision;
+mod deny;
 mod digest;
+#[cfg(test)]
+mod generated;
 pub mod governed;
 mod id;
 mod input;
@@ -27,6 +30,7 @@ pub use decision::{
     DecisionMade, Document, EngineIdentity, Entrypoint, Evaluation, FailureClass, Limits, Obligation, Outcome, Reason,
     Ruling, RulingError,
 };
+pub use deny::DenyCode;
 pub use digest::{Digest, DigestError};
 pub use id::{ApprovalId, CallId, CommandId, DecisionId, GoalId, IdError, RunId, Tenant};
 pub use input::{command_inquiry, tool_inquiry};

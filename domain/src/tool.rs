@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::governed::{Command, Governed, Refusal, settle};
 use crate::input::command_inquiry;
-use crate::run::{Executor, ToolFacts};
+use crate::run::{ArgumentRole, ArgumentUse, Executor, ToolFacts, argument_uses};
 use crate::{CanonicalJson, Context, Decider, DecisionMade, Digest, Event, Inquiry, Intent};
 
 /// What a tool is and how its arguments are to be read.
@@ -40,12 +40,23 @@ pub struct Registration {
     /// Arguments that are code, with their language.
     #[serde(default)]
     pub code: std::collections::BTreeMap<String, String>,
+    /// Whether its output is the principal's own data, so that values in it are vouched for.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub trusted_source: bool,
+    /// What arguments are for. Where it is consequential, an argument without a role is one nobody can vouch for.
+    #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
+    pub roles: std::collections::BTreeMap<String, ArgumentRole>,
 }
 
 impl Registration {
     /// Digest of the whole registration: a changed description or schema is another tool.
     pub fn digest(&self) -> Result<Digest, Refusal> {
         CanonicalJson::of(self).map(|text| text.digest()).map_err(|e| Refusal::Input(e.to_string()))
+    }
+
+    /// The values of a call's arguments that somebody must vouch for; none where the call changes nothing.
+    pub fn values(&self, arguments: &serde_json::Value) -> Vec<ArgumentUse> {
+        if self.consequential { argument_uses(&self.roles, arguments) } else { Vec::new() }
     }
 
     /// What a call records of it.
@@ -58,6 +69,8 @@ impl Registration {
             consequential: self.consequential,
             reads_untrusted: self.reads_untrusted,
             executor: self.executor,
+            trusted_source: self.trusted_source,
+            roles: self.roles.clone(),
         })
     }
 }

@@ -1,4 +1,9 @@
 # Who may issue which command and read which view.
+
+# METADATA
+# scope: package
+# schemas:
+#   - input: schema.api
 package xagent.api
 
 import data.xagent.base
@@ -8,9 +13,11 @@ decision := {"allow": allow, "deny": reasons, "obligations": []}
 default allow := false
 
 allow if {
-	known_command
+	base.authenticated_ok
 	base.tenant_ok
+	known_command
 	scope_ok
+	command_role_ok
 	base.commands_rate_ok
 	role_ok
 	ownership_ok
@@ -19,80 +26,125 @@ allow if {
 
 required_scope := data.config.commands[input.command.name]
 
+required_roles := object.get(data.config.command_roles, input.command.name, [])
+
+default known_command := false
+
 known_command if is_string(required_scope)
 
-scope_ok if base.has_scope(required_scope)
+default is_read := false
 
 is_read if startswith(input.command.name, "read.")
 
-default is_auditor := false
+default scope_ok := false
 
-is_auditor if "auditor" in input.principal.roles
+scope_ok if base.has_scope(required_scope)
+
+# Who audits reads all of their tenant.
+scope_ok if {
+	is_read
+	known_command
+	some role in data.config.reading_roles
+	role in input.principal.roles
+}
+
+default command_role_ok := false
+
+command_role_ok if base.has_role_of(required_roles)
+
+default role_ok := false
 
 # Who audits does not act.
 role_ok if is_read
 
-role_ok if is_auditor == false
+role_ok if base.is_read_only == false
 
 default is_owners := false
 
 is_owners if input.command.name in data.config.owners_commands
 
+default ownership_ok := false
+
 # A run is driven by its principal, or by an operator on its behalf.
 ownership_ok if is_owners == false
 
-ownership_ok if input.run == null
+ownership_ok if is_null(input.run)
 
 ownership_ok if input.run.principal == input.principal.id
 
 ownership_ok if base.acts_for_others
 
-# Nobody approves a call of a run of their own, not even with every scope.
-duty_ok if startswith(input.command.name, "approval.") == false
+default is_answer := false
 
-duty_ok if input.approval == null
+is_answer if startswith(input.command.name, "approval.")
 
-duty_ok if input.approval.requested_by != input.principal.id
+default duty_ok := false
+
+# Nobody approves a call of a run of their own or one they proposed, not even with every scope.
+duty_ok if is_answer == false
+
+duty_ok if is_null(input.approval)
+
+duty_ok if {
+	input.approval.requested_by != input.principal.id
+	input.approval.proposed_by != input.principal.id
+}
+
+default reasons := [{"code": "denied", "message": "no rule allows this command", "rule": "xagent.api"}]
 
 reasons := [] if allow
 
 reasons := [reason | some reason in deny] if {
-	not allow
-	count(deny) > 0
+	allow == false
+	some _ in deny
 }
 
-reasons := [base.reason("denied", "xagent.api", "no rule allows this command")] if {
-	not allow
-	count(deny) == 0
+# The deny set explains; it decides nothing.
+deny contains base.reason("unauthenticated", "xagent.base.authenticated_ok", "nobody in particular asks") if {
+	base.authenticated_ok == false
 }
 
 deny contains base.reason("unknown_command", "xagent.api.known_command", message) if {
-	not known_command
+	known_command == false
 	message := concat("", ["no policy knows the command `", input.command.name, "`"])
 }
 
-deny contains base.reason("wrong_tenant", "xagent.base.tenant_ok", "the principal belongs to another tenant") if {
-	not base.tenant_ok
+deny contains base.reason("wrong_tenant", "xagent.base.tenant_ok", message) if {
+	base.tenant_ok == false
+	message := concat("", ["the principal belongs to the tenant `", input.principal.tenant, "`, not to `", input.tenant, "`"])
 }
 
 deny contains base.reason("missing_scope", "xagent.api.scope_ok", message) if {
 	known_command
-	not scope_ok
+	scope_ok == false
 	message := concat("", ["`", input.command.name, "` needs the scope `", required_scope, "`"])
 }
 
-deny contains base.reason("rate_limited", "xagent.base.commands_rate_ok", "too many commands in the last minute") if {
-	not base.commands_rate_ok
+deny contains base.reason("missing_role", "xagent.api.command_role_ok", message) if {
+	command_role_ok == false
+	message := concat("", ["`", input.command.name, "` needs one of the roles ", concat(", ", required_roles)])
 }
 
-deny contains base.reason("read_only_role", "xagent.api.role_ok", "an auditor reads and changes nothing") if {
-	not role_ok
+deny contains base.reason("rate_limited", "xagent.base.commands_rate_ok", message) if {
+	base.commands_rate_ok == false
+	message := concat("", [
+		base.digits(input.context.usage.commands_last_minute),
+		" commands in the last minute; the limit is ",
+		base.digits(data.config.limits.commands_per_minute),
+	])
 }
 
-deny contains base.reason("not_your_run", "xagent.api.ownership_ok", "the run belongs to another principal") if {
-	not ownership_ok
+deny contains base.reason("read_only_role", "xagent.api.role_ok", message) if {
+	role_ok == false
+	message := concat("", ["`", input.principal.id, "` has a role that reads and changes nothing"])
 }
 
-deny contains base.reason("self_approval", "xagent.api.duty_ok", "whoever asked for an approval cannot answer it") if {
-	not duty_ok
+deny contains base.reason("not_your_run", "xagent.api.ownership_ok", message) if {
+	ownership_ok == false
+	message := concat("", ["the run belongs to `", input.run.principal, "`"])
+}
+
+deny contains base.reason("self_approval", "xagent.api.duty_ok", message) if {
+	duty_ok == false
+	message := concat("", ["`", input.principal.id, "` asked for this approval and cannot answer it"])
 }

@@ -64,6 +64,7 @@ test_an_operator_drives_the_runs_of_others if {
 asked(by) := {"approval": {
 	"expires_at_us": 2000,
 	"id": "appr_1",
+	"proposed_by": "",
 	"requested_by": by,
 	"risk": "high",
 	"tool": "write_file",
@@ -79,11 +80,74 @@ test_another_principal_approves if {
 	document.allow
 }
 
+test_nobody_approves_a_call_they_proposed_for_another if {
+	request := object.union(asks("approval.grant", ["*"]), asked("bob"))
+	document := api.decision with input as object.union(request, {"approval": {"proposed_by": "alice"}})
+	codes(document) == {"self_approval"}
+}
+
+test_an_approval_that_does_not_say_who_proposed_it_is_not_answered if {
+	request := object.union(asks("approval.grant", ["*"]), asked("bob"))
+	document := api.decision with input as object.remove(request, ["approval"])
+	codes(document) == {"self_approval"}
+	silent := object.union(object.remove(request, ["approval"]), {"approval": {"requested_by": "bob"}})
+	codes(api.decision) == {"self_approval"} with input as silent
+}
+
+test_a_command_may_need_a_role_beside_its_scope if {
+	asked_for := asks("bundle.activate", ["*"])
+	poor := api.decision with input as asked_for with data.config.command_roles as {"bundle.activate": ["lawyer"]}
+	codes(poor) == {"missing_role"}
+	poor.deny[0].message == "`bundle.activate` needs one of the roles lawyer"
+	rich := api.decision with input as object.union(asked_for, {"principal": {"roles": ["lawyer"]}})
+		with data.config.command_roles as {"bundle.activate": ["lawyer"]}
+	rich.allow
+}
+
+test_a_role_does_not_stand_in_for_a_scope if {
+	asked_for := object.union(asks("bundle.activate", []), {"principal": {"roles": ["lawyer"]}})
+	document := api.decision with input as asked_for with data.config.command_roles as {"bundle.activate": ["lawyer"]}
+	codes(document) == {"missing_scope"}
+}
+
+test_an_auditor_reads_every_view_without_its_scope if {
+	every name, _ in data.config.commands {
+		request := object.union(asks(name, []), {"principal": {"roles": ["auditor"]}})
+		document := api.decision with input as request
+		document.allow == startswith(name, "read.")
+	}
+}
+
+test_an_auditor_reads_no_other_tenant if {
+	request := object.union(asks("read.events", ["*"]), {"principal": {"roles": ["auditor"], "tenant": "other"}})
+	document := api.decision with input as request
+	codes(document) == {"wrong_tenant"}
+	document.deny[0].message == "the principal belongs to the tenant `other`, not to `default`"
+}
+
+test_nobody_in_particular_may_do_anything if {
+	every id in ["", null, 1, {}] {
+		document := api.decision with input as object.union(asks("read.run", ["*"]), {"principal": {"id": id}})
+		document.allow == false
+		"unauthenticated" in codes(document)
+	}
+}
+
 test_the_rate_is_bounded if {
 	most := data.config.limits.commands_per_minute
 	request := object.union(asks("read.run", ["*"]), {"context": {"usage": {"commands_last_minute": most}}})
 	document := api.decision with input as request
 	codes(document) == {"rate_limited"}
+	document.deny[0].message == "12000 commands in the last minute; the limit is 12000"
+	below := object.union(asks("read.run", ["*"]), {"context": {"usage": {"commands_last_minute": most - 1}}})
+	api.allow with input as below
+}
+
+test_a_counter_that_is_no_number_keeps_no_rate if {
+	every count in [null, "", [], {}, false] {
+		request := object.union(asks("read.run", ["*"]), {"context": {"usage": {"commands_last_minute": count}}})
+		api.allow == false with input as request
+	}
 }
 
 test_an_empty_input_is_denied_with_a_reason if {

@@ -1,4 +1,9 @@
-# Which tool calls may be run: scopes, paths, network, code, budgets, approvals.
+# Which tool calls may be run: scopes, paths, network, code, arguments, budgets, approvals.
+
+# METADATA
+# scope: package
+# schemas:
+#   - input: schema.tools
 package xagent.tools
 
 import data.xagent.base
@@ -15,23 +20,46 @@ allow if {
 default otherwise_ok := false
 
 otherwise_ok if {
+	base.authenticated_ok
 	base.tenant_ok
 	run_ok
 	scope_ok
+	tool_role_ok
 	paths_ok
 	network_ok
 	code_ok
+	amounts_ok
+	arguments_ok
 	budget_ok
-	base.tool_calls_rate_ok
+	rate_ok
 }
+
+default run_ok := false
 
 run_ok if input.run.status == "running"
 
-scope_ok if base.has_scope(concat("", ["tool:", input.tool.name]))
+default scope_ok := false
 
-scope_ok if base.has_scope("tool:*")
+scope_ok if {
+	every scope in object.get(data.config.tool_scopes, input.tool.name, []) {
+		base.has_scope(scope)
+	}
+	granted
+}
+
+granted if base.has_scope(concat("", ["tool:", input.tool.name]))
+
+granted if base.has_scope("tool:*")
+
+required_roles := object.get(data.config.tool_roles, input.tool.name, [])
+
+default tool_role_ok := false
+
+tool_role_ok if base.has_role_of(required_roles)
 
 # Paths: inside the workspace, and nothing that holds secrets.
+default paths_ok := false
+
 paths_ok if {
 	every path in input.resources.paths {
 		path.problem == ""
@@ -41,72 +69,170 @@ paths_ok if {
 }
 
 no_secret(path) if {
+	folded := base.ascii_lower(path)
 	every pattern in data.config.secret_patterns {
-		regex.match(pattern, lower(path)) == false
+		regex.match(pattern, folded) == false
 	}
 }
 
+secret(path) if {
+	folded := base.ascii_lower(path)
+	some pattern in data.config.secret_patterns
+	regex.match(pattern, folded) == true
+}
+
 # Network: allowed schemes, ports and hosts, and every address public, unless the endpoint is named.
+default network_ok := false
+
 network_ok if {
 	every url in input.resources.urls {
-		url_ok(url)
+		url.problem == ""
+		url.scheme in data.config.network.schemes
+		count(url.addresses) > 0
 		endpoint_ok(url)
 	}
 }
 
-url_ok(url) if {
-	url.problem == ""
-	url.scheme in data.config.network.schemes
-	host_ok(url)
-	count(url.addresses) > 0
+host_ok(host) if {
+	host_allowed(host)
+	every name in data.config.network.blocked_hosts {
+		name != host
+	}
+	every suffix in data.config.network.blocked_suffixes {
+		endswith(host, suffix) == false
+	}
 }
 
-host_ok(_) if "*" in data.config.network.allowed_hosts
+host_allowed(_) if "*" in data.config.network.allowed_hosts
 
-host_ok(url) if url.host in data.config.network.allowed_hosts
+host_allowed(host) if host in data.config.network.allowed_hosts
 
-endpoint_ok(url) if named_endpoint(url)
+host_allowed(host) if {
+	some suffix in data.config.network.allowed_suffixes
+	endswith(host, suffix)
+}
+
+endpoint_ok(url) if endpoint(url) in data.config.network.allowed_endpoints
 
 endpoint_ok(url) if {
+	host_ok(url.host)
 	url.port in data.config.network.ports
 	every address in url.addresses {
 		public(address)
 	}
 }
 
-named_endpoint(url) if concat("", [url.host, ":", format_int(url.port, 10)]) in data.config.network.allowed_endpoints
+endpoint(url) := concat(":", [url.host, format_int(url.port, 10)])
+
+blocks(address) := data.config.network.blocked_ipv6 if contains(address, ":")
+
+blocks(address) := data.config.network.blocked_ipv4 if contains(address, ":") == false
 
 public(address) if {
-	contains(address, ":") == false
-	every block in data.config.network.blocked_ipv4 {
+	every block in blocks(address) {
 		net.cidr_contains(block, address) == false
 	}
 }
 
-public(address) if {
-	contains(address, ":") == true
-	every block in data.config.network.blocked_ipv6 {
-		net.cidr_contains(block, address) == false
-	}
+reserved(address) if {
+	some block in blocks(address)
+	net.cidr_contains(block, address) == true
 }
 
 # Code: a known language, and none of the patterns that reach outside.
+default code_ok := false
+
 code_ok if {
 	every code in input.resources.code {
-		code.language in data.config.code.languages
-		every pattern in data.config.code.dangerous_patterns {
-			regex.match(pattern, code.text) == false
+		every pattern in data.config.code.dangerous[code.language] {
+			regex.match(pattern, folded_code(code)) == false
 		}
 	}
 }
 
-# Budgets of one run.
-budget_ok if {
-	input.run.tool_calls.total < data.config.limits.tool_calls_per_run
-	object.get(input.run.tool_calls.by_tool, input.tool.name, 0) < data.config.limits.calls_per_tool
+folded_code(code) := base.ascii_lower(code.text) if code.language in data.config.code.case_insensitive
+
+folded_code(code) := code.text if not code.language in data.config.code.case_insensitive
+
+# Arguments: amounts that can be counted, and what the tool's constraints say.
+default amounts_ok := false
+
+amounts_ok if {
+	every use in input.values {
+		countable(use)
+	}
 }
 
-# Approvals: by risk, and for consequential acts after content nobody vouches for was read.
+countable(use) if use.role != "amount"
+
+countable(use) if is_number(use.micros)
+
+constraints := object.get(data.config.arguments, input.tool.name, {})
+
+default arguments_ok := false
+
+arguments_ok if {
+	every name, constraint in constraints {
+		fits(object.get(input.arguments, name, null), constraint)
+	}
+}
+
+# What is not given is not constrained.
+fits(value, _) if value == null
+
+fits(value, constraint) if value in constraint.values
+
+fits(value, constraint) if {
+	is_string(value)
+	regex.match(constraint.pattern, value) == true
+}
+
+fits(value, constraint) if {
+	is_number(value)
+	value >= constraint.least
+	value <= constraint.most
+}
+
+# Budgets of one run.
+default budget_ok := false
+
+budget_ok if {
+	every row in budgets {
+		is_number(row.used)
+		row.used <= row.most
+	}
+}
+
+money := sum([use.micros | some use in input.values; use.role == "amount"; is_number(use.micros)])
+
+calls_of_this_tool := object.get(input.run.tool_calls.by_tool, input.tool.name, 0)
+
+# What the run will have used up with this call.
+budgets := [
+	{"most": limits.tool_calls_per_run, "name": "tool calls", "used": input.run.tool_calls.total + 1},
+	{"most": limits.calls_per_tool, "name": "calls of this tool", "used": calls_of_this_tool + 1},
+	{"most": limits.tokens_per_run, "name": "tokens", "used": input.run.spent.tokens},
+	{"most": limits.bytes_per_run, "name": "bytes", "used": input.run.spent.bytes},
+	{"most": limits.wall_ms_per_run, "name": "milliseconds", "used": input.run.spent.wall_ms},
+	{
+		"most": limits.money_micros_per_run,
+		"name": "millionths of money",
+		"used": input.run.spent.money_micros + money,
+	},
+]
+
+limits := data.config.limits
+
+default rate_ok := false
+
+rate_ok if {
+	base.tool_calls_rate_ok
+	base.tool_rate_ok(input.tool.name)
+}
+
+# Approvals: by risk, and where a call changes something that nobody vouched for.
+default approval_ok := false
+
 approval_ok if {
 	input.tool.risk in data.config.free_risks
 	harmless
@@ -114,9 +240,23 @@ approval_ok if {
 
 approval_ok if valid_approval
 
+default harmless := false
+
 harmless if input.tool.consequential == false
 
-harmless if input.run.tainted == false
+harmless if {
+	input.run.tainted == false
+	every use in input.values {
+		settled(use)
+	}
+}
+
+harmless if {
+	is_object(input.tool.roles)
+	every use in input.values {
+		vouched(use)
+	}
+}
 
 harmless if {
 	count(input.resources.paths) > 0
@@ -126,135 +266,53 @@ harmless if {
 	}
 }
 
+# Before anything untrusted was read, only roles that say `always` need somebody to vouch for them.
+settled(use) if use.role == null
+
+settled(use) if data.config.roles[use.role].always == false
+
+settled(use) if vouched(use)
+
+# A value is vouched for by the goal, by a trusted result, by the address book, or is an amount too small to matter.
+vouched(use) if {
+	use.in_goal == true
+	count(use.normal) >= data.config.roles[use.role].shortest_in_goal
+}
+
+vouched(use) if {
+	use.in_trusted == true
+	data.config.roles[use.role].trusted_results == true
+}
+
+vouched(use) if {
+	some owner in {input.principal.id, "*"}
+	use.normal in data.config.address_book[input.tenant][owner][use.role]
+}
+
+vouched(use) if {
+	use.role == "amount"
+	is_number(use.micros)
+	use.micros <= data.config.roles.amount.most_unvouched_micros
+}
+
+default valid_approval := false
+
 valid_approval if {
-	input.approval != null
 	input.approval.arguments_digest == input.call.arguments_digest
+	is_number(input.approval.expires_at_us)
 	input.approval.expires_at_us > input.context.now_us
 	input.approval.granted_by != input.principal.id
+	input.approval.granted_by != input.approval.proposed_by
 }
 
 default waits_for_approval := false
 
 waits_for_approval if {
 	otherwise_ok
-	not approval_ok
-	input.approval == null
+	approval_ok == false
+	is_null(input.approval)
 }
 
 obligations := [{"reason": why, "type": "approval"}] if waits_for_approval
 
 obligations := [] if waits_for_approval == false
-
-default free_risk := false
-
-free_risk if input.tool.risk in data.config.free_risks
-
-why := "the tool changes something, and content nobody vouches for was read" if free_risk
-
-why := concat("", ["`", input.tool.name, "` is of ", input.tool.risk, " risk"]) if free_risk == false
-
-reasons := [] if allow
-
-reasons := [reason | some reason in deny] if {
-	not allow
-	count(deny) > 0
-}
-
-reasons := [base.reason("denied", "xagent.tools", "no rule allows this call")] if {
-	not allow
-	count(deny) == 0
-}
-
-deny contains base.reason("approval_required", "xagent.tools.approval_ok", message) if {
-	waits_for_approval
-	message := concat("", ["another principal must approve: ", why])
-}
-
-deny contains base.reason("approval_invalid", "xagent.tools.valid_approval", message) if {
-	input.approval != null
-	not approval_ok
-	message := "the approval has lapsed, is for other arguments, or is the requester's own"
-}
-
-deny contains base.reason("wrong_tenant", "xagent.base.tenant_ok", "the principal belongs to another tenant") if {
-	not base.tenant_ok
-}
-
-deny contains base.reason("run_not_running", "xagent.tools.run_ok", "the run is not running") if not run_ok
-
-deny contains base.reason("missing_tool_scope", "xagent.tools.scope_ok", message) if {
-	not scope_ok
-	message := concat("", ["the call needs the scope `tool:", input.tool.name, "`"])
-}
-
-deny contains base.reason("path_outside_workspace", "xagent.tools.paths_ok", message) if {
-	some path in input.resources.paths
-	path.problem != ""
-	message := concat("", ["`", path.raw, "`: ", path.problem])
-}
-
-deny contains base.reason("secret_path", "xagent.tools.no_secret", message) if {
-	some path in input.resources.paths
-	path.problem == ""
-	not no_secret(path.normal)
-	message := concat("", ["`", path.normal, "` may hold secrets"])
-}
-
-deny contains base.reason("invalid_url", "xagent.tools.url_ok", message) if {
-	some url in input.resources.urls
-	url.problem != ""
-	message := concat("", ["`", url.raw, "`: ", url.problem])
-}
-
-deny contains base.reason("network_scheme", "xagent.tools.url_ok", message) if {
-	some url in input.resources.urls
-	url.problem == ""
-	not url.scheme in data.config.network.schemes
-	message := concat("", ["the scheme `", url.scheme, "` is not allowed"])
-}
-
-deny contains base.reason("network_host", "xagent.tools.host_ok", message) if {
-	some url in input.resources.urls
-	url.problem == ""
-	not host_ok(url)
-	message := concat("", ["the host `", url.host, "` is not allowed"])
-}
-
-deny contains base.reason("network_unresolved", "xagent.tools.url_ok", message) if {
-	some url in input.resources.urls
-	url.problem == ""
-	count(url.addresses) == 0
-	message := concat("", ["`", url.host, "` has no address"])
-}
-
-deny contains base.reason("network_port", "xagent.tools.endpoint_ok", message) if {
-	some url in input.resources.urls
-	url.problem == ""
-	not named_endpoint(url)
-	not url.port in data.config.network.ports
-	message := concat("", ["the port ", format_int(url.port, 10), " is not allowed"])
-}
-
-deny contains base.reason("network_blocked", "xagent.tools.public", message) if {
-	some url in input.resources.urls
-	url.problem == ""
-	not named_endpoint(url)
-	some address in url.addresses
-	not public(address)
-	message := concat("", ["`", url.host, "` is at ", address, ", an internal or reserved address"])
-}
-
-deny contains base.reason("dangerous_code", "xagent.tools.code_ok", message) if {
-	not code_ok
-	message := "the code is in an unknown language or reaches outside its sandbox"
-}
-
-deny contains base.reason("budget_exceeded", "xagent.tools.budget_ok", message) if {
-	not budget_ok
-	message := "the run has used up its tool calls"
-}
-
-deny contains base.reason("rate_limited", "xagent.base.tool_calls_rate_ok", message) if {
-	not base.tool_calls_rate_ok
-	message := "too many tool calls in the last minute"
-}

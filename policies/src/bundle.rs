@@ -47,7 +47,9 @@ impl Bundle {
             ("base.rego", include_str!("../rego/base.rego")),
             ("base_test.rego", include_str!("../rego/base_test.rego")),
             ("tools.rego", include_str!("../rego/tools.rego")),
+            ("tools_reasons.rego", include_str!("../rego/tools_reasons.rego")),
             ("tools_test.rego", include_str!("../rego/tools_test.rego")),
+            ("tools_values_test.rego", include_str!("../rego/tools_values_test.rego")),
         ];
         let modules = modules.map(|(path, text)| (path.to_owned(), text.to_owned())).into();
         Self::from_parts(modules, include_str!("../rego/data.json"))

@@ -26,6 +26,7 @@ pub async fn enact(api: &Api, change: impl FnOnce(&mut Value)) -> String {
 fn tools(source: &str) -> impl FnOnce(&mut Value) {
     let source = source.to_owned();
     move |body| {
+        body["modules"].as_object_mut().unwrap().remove("tools_reasons.rego");
         body["modules"]["tools.rego"] = Value::String(source);
         body["data"]["big"] = (0..3000).collect();
     }

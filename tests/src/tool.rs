@@ -21,6 +21,8 @@ pub fn registration(name: impl Into<String>, description: impl Into<String>) -> 
         paths: Vec::new(),
         urls: Vec::new(),
         code: BTreeMap::default(),
+        trusted_source: false,
+        roles: BTreeMap::default(),
     }
 }
 

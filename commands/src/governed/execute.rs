@@ -24,8 +24,8 @@ pub(crate) struct Request<A> {
     pub act: A,
     /// Who means it; none where a worker records what has happened.
     pub intent: Option<Intent>,
-    /// On whose behalf a worker records it, so that the tool calls of planned runs are counted too.
-    pub on_behalf_of: Option<Principal>,
+    /// On whose behalf a worker proposes a call of which tool, so that the tool calls of planned runs are counted too.
+    pub on_behalf_of: Option<(Principal, String)>,
     /// Content the events refer to.
     pub blobs: Vec<Blob>,
     /// Who caused it, in what trace.
@@ -100,7 +100,7 @@ impl Executor {
 
     /// Decides whether `intent` may read, on no aggregate's state. Denials and, where `keep` says so, permissions are recorded.
     pub async fn authorise_read(&self, intent: &Intent, keep: bool, metadata: &Metadata) -> Result<(), CommandError> {
-        let context = Context { now_us: self.now_us(), usage: self.count(Some(intent), None) };
+        let context = Context::new(self.now_us(), self.count(Some(intent), None));
         let inquiry = xagent_domain::command_inquiry(None, intent, &context)?;
         let (ruling, blob) = self.law.ask(&inquiry).await;
         let decision = Box::new(ruling.answering(&inquiry, &context).map_err(Refusal::from)?);
@@ -137,7 +137,7 @@ impl Executor {
             false => self.ledger.load::<D>(&request.tenant, &request.aggregate_id).await?,
         };
         let (mut state, sequence) = (loaded.state, loaded.sequence);
-        let context = Context { now_us: self.now_us(), usage };
+        let context = Context::new(self.now_us(), usage);
         let inquiries = state.inquiries(&request.act, request.intent.as_ref(), &context)?;
         let mut blobs = request.blobs.clone();
         let mut rulings = Vec::with_capacity(inquiries.len());
@@ -176,11 +176,14 @@ impl Executor {
         Ok(Executed { receipt: appended.receipt, events: appended.events, state })
     }
 
-    fn count(&self, intent: Option<&Intent>, on_behalf_of: Option<&Principal>) -> Usage {
+    fn count(&self, intent: Option<&Intent>, on_behalf_of: Option<&(Principal, String)>) -> Usage {
         match (intent, on_behalf_of) {
-            (Some(intent), _) => self.usage.count(&intent.principal, intent.name == "run.propose", self.now_us()),
-            (None, Some(principal)) => self.usage.count(principal, true, self.now_us()),
-            (None, None) => Usage::default(),
+            (Some(intent), _) => {
+                let tool = intent.attributes.get("tool").filter(|_| intent.name == "run.propose");
+                self.usage.count(&intent.principal, tool.map(String::as_str), self.now_us())
+            }
+            (None, Some((principal, tool))) => self.usage.count(principal, Some(tool), self.now_us()),
+            (None, None) => Usage { this_tool_last_minute: Some(0), ..Usage::default() },
         }
     }
 

@@ -32,6 +32,8 @@ fn tool(name: &str, description: &str, required: &[&str], properties: &Value) ->
         paths: Vec::new(),
         urls: Vec::new(),
         code: Default::default(),
+        trusted_source: false,
+        roles: Default::default(),
     })
 }
 

@@ -87,6 +87,7 @@ impl Catalog {
             tool: tool.facts()?,
             arguments: canonical.map_err(|error| InvalidInput::new("/arguments", error.to_string()))?,
             resources: resources(&tool, wanted.arguments).await,
+            values: tool.values(wanted.arguments),
         })
     }
 

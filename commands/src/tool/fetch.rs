@@ -8,6 +8,7 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::redirect::Policy;
 use serde_json::{Value, json};
 use xagent_domain::run::UrlUse;
+use xagent_policies::normalise::WebUrl;
 
 /// A longer body is cut.
 const LARGEST: usize = 512 * 1024;
@@ -34,6 +35,8 @@ pub(super) async fn http_fetch(url: Option<&UrlUse>) -> Result<Value, String> {
     if addresses.is_empty() {
         return Err(format!("`{}` has no address", url.host));
     }
+    // A host that spells an address is not resolved: the URL itself must name the one that was decided on.
+    let target = WebUrl::parse(&url.raw).map_err(|problem| problem.to_string())?.to_connect();
     let client = reqwest::Client::builder()
         .dns_resolver(Arc::new(Pinned(addresses)))
         .redirect(Policy::none())
@@ -41,7 +44,7 @@ pub(super) async fn http_fetch(url: Option<&UrlUse>) -> Result<Value, String> {
         .timeout(TIMEOUT)
         .build()
         .map_err(|error| shown(&error))?;
-    let mut response = client.get(&url.raw).send().await.map_err(|error| shown(&error))?;
+    let mut response = client.get(target).send().await.map_err(|error| shown(&error))?;
     let status = response.status().as_u16();
     let content_type = response.headers().get("content-type").and_then(|value| value.to_str().ok()).map(str::to_owned);
     let mut body = Vec::new();

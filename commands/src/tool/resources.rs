@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 use xagent_domain::run::{CodeText, PathUse, Resources, UrlUse};
 use xagent_domain::tool::Registration;
-use xagent_policies::normalise::{canonical_address, path_use, url_use};
+use xagent_policies::normalise::{Address, path_use, url_use};
 
 /// How long a name may take to resolve; without an address the law denies.
 const RESOLUTION: Duration = Duration::from_secs(2);
@@ -60,7 +60,7 @@ async fn resolved(mut url: UrlUse) -> UrlUse {
     if url.problem.is_empty() && url.addresses.is_empty() {
         let found = tokio::time::timeout(RESOLUTION, tokio::net::lookup_host((url.host.as_str(), url.port))).await;
         if let Ok(Ok(found)) = found {
-            url.addresses = found.map(|address| canonical_address(address.ip())).collect();
+            url.addresses = found.map(|address| Address::of(address.ip()).to_string()).collect();
             url.addresses.sort();
             url.addresses.dedup();
         }

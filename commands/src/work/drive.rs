@@ -80,8 +80,10 @@ impl Worker {
         };
         let blobs = propose.iter().filter_map(|propose| Content::json(propose.arguments.clone()).1).collect();
         let planner = "scripted".to_owned();
-        let consultation = Consultation { step: run.steps() + 1, planner, perceived, proposal: step.proposal };
-        let on_behalf_of = run.principal().filter(|_| propose.is_some()).cloned();
+        let consultation =
+            Consultation { step: run.steps() + 1, planner, perceived, proposal: step.proposal, tokens: 0 };
+        let on_behalf_of =
+            propose.as_ref().and_then(|propose| Some((run.principal()?.clone(), propose.tool.name.clone())));
         Ok(self.record_for(key, Act::Consult(consultation, propose), blobs, on_behalf_of).await?.state)
     }
 
@@ -122,7 +124,7 @@ impl Worker {
         key: &RunKey,
         act: Act,
         blobs: Vec<Blob>,
-        on_behalf_of: Option<Principal>,
+        on_behalf_of: Option<(Principal, String)>,
     ) -> Result<Executed<Run>, CommandError> {
         let metadata = self.commands.system_metadata("system:worker", &key.run);
         let (tenant, aggregate_id) = (key.tenant.clone(), key.run.clone());

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{PlannerSpec, Resources, ToolFacts, ToolOutcome};
+use super::{ArgumentUse, PlannerSpec, Resources, ToolFacts, ToolOutcome};
 use crate::{ApprovalId, CallId, CanonicalJson, Content, Digest, GoalId, RunId};
 
 /// What the planner proposed.
@@ -39,6 +39,9 @@ pub struct Consultation {
     pub perceived: Digest,
     /// What it proposed.
     pub proposal: Proposal,
+    /// Tokens the consultation cost.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub tokens: u64,
 }
 
 /// Begin a run.
@@ -75,6 +78,8 @@ pub struct Propose {
     pub arguments: CanonicalJson,
     /// What it would touch.
     pub resources: Resources,
+    /// Values among its arguments that somebody must vouch for.
+    pub values: Vec<ArgumentUse>,
 }
 
 /// A command to a run.
@@ -140,6 +145,11 @@ pub enum Act {
         /// How, or why not.
         summary: String,
     },
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(tokens: &u64) -> bool {
+    *tokens == 0
 }
 
 impl Propose {

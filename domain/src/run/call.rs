@@ -1,11 +1,15 @@
 //! Tool calls and approvals.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
+use super::{ArgumentRole, ArgumentUse};
 use crate::{ApprovalId, CallId, CanonicalJson, Content, DecisionId, Digest};
 
 /// Who runs a tool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Executor {
     /// A worker of ours.
@@ -16,10 +20,12 @@ pub enum Executor {
 
 /// A tool as it was registered when the call was proposed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ToolFacts {
     /// Its name.
     pub name: String,
     /// Digest of the registration.
+    #[cfg_attr(test, schemars(with = "String"))]
     pub digest: Digest,
     /// `low`, `medium` or `high`.
     pub risk: String,
@@ -31,10 +37,17 @@ pub struct ToolFacts {
     pub reads_untrusted: bool,
     /// Who runs it.
     pub executor: Executor,
+    /// Whether its output is the principal's own data, so that values in it are vouched for.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub trusted_source: bool,
+    /// What its arguments are for.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub roles: BTreeMap<String, ArgumentRole>,
 }
 
 /// A path among the arguments.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PathUse {
     /// The argument.
     pub argument: String,
@@ -48,6 +61,7 @@ pub struct PathUse {
 
 /// A URL among the arguments.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct UrlUse {
     /// The argument.
     pub argument: String,
@@ -67,6 +81,7 @@ pub struct UrlUse {
 
 /// Code among the arguments.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct CodeText {
     /// The argument.
     pub argument: String,
@@ -78,6 +93,7 @@ pub struct CodeText {
 
 /// What a call would touch.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Resources {
     /// Paths.
     pub paths: Vec<PathUse>,
@@ -137,6 +153,12 @@ pub struct Call {
     pub arguments_digest: Digest,
     /// What it would touch.
     pub resources: Resources,
+    /// Values among its arguments that somebody must vouch for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub values: Vec<ArgumentUse>,
+    /// Who proposed it; empty where a planner did.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub proposed_by: String,
     /// Where it stands.
     pub status: CallStatus,
     /// The approval it asked for.

@@ -173,6 +173,7 @@ impl Run {
             arguments: call.arguments,
             arguments_digest: call.arguments_digest,
             resources: call.resources,
+            values: call.values,
         }];
         let (allow, asks, id) = (decision.allow, decision.asks_for_approval(), decision.decision);
         let reason = decision.obligations.iter().map(|o| o.reason.as_str()).collect::<Vec<_>>().join("; ");
@@ -297,6 +298,8 @@ impl Propose {
             arguments: self.content(),
             arguments_digest: call_digest(&self.tool.digest, &self.arguments),
             resources: self.resources.clone(),
+            values: self.values.clone(),
+            proposed_by: String::new(),
             status: CallStatus::Proposed,
             approval: None,
             decision: None,

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Consultation, Executor, Resources, ToolFacts, ToolOutcome};
+use super::{ArgumentUse, Consultation, Executor, Resources, ToolFacts, ToolOutcome};
 use crate::{ApprovalId, CallId, Content, DecisionId, DecisionMade, Digest, Event, GoalId, Part, Principal, RunId};
 
 /// One step of a plan file.
@@ -95,6 +95,9 @@ pub enum RunEvent {
         arguments_digest: Digest,
         /// Paths, URLs and code among the arguments, normalised.
         resources: Resources,
+        /// Values among the arguments that somebody must vouch for.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        values: Vec<ArgumentUse>,
     },
     /// A call waits for a person.
     ApprovalRequested {

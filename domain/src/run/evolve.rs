@@ -1,7 +1,7 @@
 //! How each event changes a run.
 
 use super::{Approval, ApprovalState, Call, CallStatus, Goal, GoalStatus, Run, RunEvent, RunStatus, StepResult};
-use crate::{CallId, Content, DecisionMade, GoalId, Question, Reason};
+use crate::{CallId, Content, DecisionMade, DenyCode, GoalId, Question, Reason};
 
 impl Run {
     pub(super) fn apply(&mut self, event: &RunEvent) {
@@ -18,8 +18,14 @@ impl Run {
             RunEvent::GoalSet { goal, parent, text } => {
                 self.goals.push(Goal { id: *goal, parent: *parent, text: text.clone(), status: GoalStatus::Open });
             }
-            RunEvent::PlannerConsulted(consultation) => self.steps = consultation.step,
-            RunEvent::ToolCallProposed { call, label, tool, arguments, arguments_digest, resources, .. } => {
+            RunEvent::PlannerConsulted(consultation) => {
+                self.steps = consultation.step;
+                self.spent.owe(consultation.tokens);
+                self.commanded_by.clear();
+            }
+            RunEvent::ToolCallProposed {
+                call, label, tool, arguments, arguments_digest, resources, values, ..
+            } => {
                 let proposed = Call {
                     id: *call,
                     label: label.clone(),
@@ -27,6 +33,8 @@ impl Run {
                     arguments: arguments.clone(),
                     arguments_digest: *arguments_digest,
                     resources: resources.clone(),
+                    values: values.clone(),
+                    proposed_by: self.commanded_by.clone(),
                     status: CallStatus::Proposed,
                     approval: None,
                     decision: None,
@@ -60,7 +68,7 @@ impl Run {
                     asked.state = ApprovalState::Refused(refused_by.clone());
                     let call = asked.call;
                     let why = Reason {
-                        code: "approval_refused".to_owned(),
+                        code: DenyCode::ApprovalRefused.as_str().to_owned(),
                         rule: String::new(),
                         message: format!("{refused_by}: {reason}"),
                     };
@@ -71,6 +79,10 @@ impl Run {
                 if let Some(open) = self.open.get_mut(call) {
                     open.status = CallStatus::Started;
                     open.attempts = *attempt;
+                    if *attempt == 1 {
+                        self.spent.pay(&open.values);
+                        self.trust.started(open);
+                    }
                     if let Some(used) = open.approval.and_then(|id| self.approvals.get_mut(&id)) {
                         used.state = ApprovalState::Used;
                     }
@@ -79,6 +91,10 @@ impl Run {
             RunEvent::ToolCallCompleted { call, outcome, .. } => {
                 let reads_untrusted = self.open.get(call).is_some_and(|open| open.tool.reads_untrusted);
                 self.tainted |= outcome.succeeded && reads_untrusted;
+                self.spent.carry(outcome.output.size);
+                if let Some(open) = self.open.get(call).filter(|_| outcome.succeeded) {
+                    self.trust.completed(open, &outcome.output);
+                }
                 let status = if outcome.succeeded { CallStatus::Succeeded } else { CallStatus::Failed };
                 self.close(call, status, Some(outcome.output.clone()), Vec::new());
             }
@@ -96,9 +112,13 @@ impl Run {
         }
     }
 
-    /// Only decisions on tool calls change a run; a command's own decision changes nothing but through its events.
+    /// A command's own decision says who meant what follows; decisions on tool calls change the calls.
     fn decided(&mut self, decision: &DecisionMade) {
-        let Question::ToolCall { call, .. } = &decision.question else { return };
+        self.started_us = self.started_us.or(Some(decision.context.now_us));
+        let call = match &decision.question {
+            Question::ToolCall { call, .. } => call,
+            Question::Command(intent) => return self.commanded_by.clone_from(&intent.principal.id),
+        };
         let Some(open) = self.open.get_mut(call) else { return };
         let first = open.status == CallStatus::Proposed;
         open.decision = Some(decision.decision);
@@ -110,6 +130,9 @@ impl Run {
             (false, false) => CallStatus::AwaitingApproval,
         };
         if first {
+            // Not before: the input of this decision was built on the state before the call was proposed.
+            self.spent.carry(open.arguments.size);
+            self.spent.settle();
             self.tally.total += 1;
             *self.tally.by_tool.entry(open.tool.name.clone()).or_default() += 1;
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rpds::RedBlackTreeMapSync;
 use serde::{Deserialize, Serialize};
 
-use super::{Approval, Call, CallStatus, PlannerSpec};
+use super::{Approval, Call, CallStatus, PlannerSpec, Spent, Trust};
 use crate::{ApprovalId, CallId, Content, GoalId, Principal, Reason, RunId};
 
 /// Where a run stands.
@@ -73,6 +73,7 @@ pub struct Goal {
 
 /// Counts over a run's decided tool calls.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Tally {
     /// All.
     pub total: u32,
@@ -109,6 +110,16 @@ pub struct Run {
     pub(super) approvals: RedBlackTreeMapSync<ApprovalId, Approval>,
     pub(super) tally: Tally,
     pub(super) tainted: bool,
+    /// What taints the run, and what vouches for values.
+    #[serde(default)]
+    pub(super) trust: Trust,
+    #[serde(default)]
+    pub(super) spent: Spent,
+    #[serde(default)]
+    pub(super) started_us: Option<i64>,
+    /// Who meant the command whose events are being applied.
+    #[serde(default)]
+    pub(super) commanded_by: String,
     pub(super) steps: u32,
     pub(super) results: RedBlackTreeMapSync<String, StepResult>,
     pub(super) summary: String,
@@ -203,6 +214,21 @@ impl Run {
     /// Whether content nobody vouches for was read.
     pub fn tainted(&self) -> bool {
         self.tainted
+    }
+
+    /// Where values come from.
+    pub fn trust(&self) -> &Trust {
+        &self.trust
+    }
+
+    /// What it has used up.
+    pub fn spent(&self) -> Spent {
+        self.spent
+    }
+
+    /// When it was first decided on, in microseconds since 1970.
+    pub fn started_us(&self) -> Option<i64> {
+        self.started_us
     }
 
     /// How often the planner was consulted.

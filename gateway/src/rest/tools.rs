@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use xagent_commands::Done;
 use xagent_domain::CanonicalJson;
-use xagent_domain::run::Executor;
+use xagent_domain::run::{ArgumentRole, Executor};
 use xagent_domain::tool::Registration;
 
 use super::Doors;
@@ -39,6 +39,10 @@ pub struct Tool {
     urls: Vec<String>,
     #[serde(default)]
     code: BTreeMap<String, String>,
+    #[serde(default)]
+    trusted_source: bool,
+    #[serde(default)]
+    roles: BTreeMap<String, ArgumentRole>,
 }
 
 /// `POST /v1/tools`: registers a tool for the caller's tenant.
@@ -61,6 +65,8 @@ pub async fn register(
         paths: tool.paths,
         urls: tool.urls,
         code: tool.code,
+        trusted_source: tool.trusted_source,
+        roles: tool.roles,
     };
     let done = doors.commands.register_tool(&calling.caller, registration).await;
     done.map(|done| (StatusCode::CREATED, Json(done))).map_err(|error| calling.problem(error))
@@ -90,6 +96,8 @@ pub async fn list(State(doors): State<Doors>, calling: Calling) -> Result<Json<T
         paths: tool.paths,
         urls: tool.urls,
         code: tool.code,
+        trusted_source: tool.trusted_source,
+        roles: tool.roles,
     });
     Ok(Json(Tools { items: items.collect() }))
 }

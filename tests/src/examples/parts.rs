@@ -46,7 +46,7 @@ impl Parts {
         Box::new(DecisionMade {
             decision: id("dec"),
             question: Question::ToolCall { call: id("call"), approval: Some(id("appr")) },
-            context: Context { now_us: 1_790_000_000_000_000, usage: Usage::default() },
+            context: Context::new(1_790_000_000_000_000, Usage::default()),
             input: self.large("application/json"),
             evaluation,
             allow: false,

@@ -3,8 +3,8 @@
 use serde_json::json;
 use xagent_domain::Digest;
 use xagent_domain::run::{
-    CodeText, Consultation, Executor, PathUse, PlannerSpec, Proposal, Resources, RunEvent, ToolFacts, ToolOutcome,
-    UrlUse,
+    ArgumentRole, ArgumentUse, CodeText, Consultation, Executor, PathUse, PlannerSpec, Proposal, Resources, RunEvent,
+    ToolFacts, ToolOutcome, UrlUse,
 };
 
 use super::parts::id;
@@ -60,7 +60,8 @@ impl Examples for RunEvent {
 
 fn consultation() -> Consultation {
     let proposal = Proposal::CallTool { label: "step".to_owned(), tool: "tool".to_owned() };
-    Consultation { step: 1, planner: "scripted".to_owned(), perceived: Digest::of(b"perceived"), proposal }
+    let perceived = Digest::of(b"perceived");
+    Consultation { step: 1, planner: "scripted".to_owned(), perceived, proposal, tokens: 12 }
 }
 
 fn proposed(parts: &mut Parts) -> RunEvent {
@@ -77,6 +78,12 @@ fn proposed(parts: &mut Parts) -> RunEvent {
         problem,
     };
     let code = CodeText { argument, language: "python".to_owned(), text: "print('é')".to_owned() };
+    let value = ArgumentUse {
+        argument: "to".to_owned(),
+        role: Some(ArgumentRole::Amount),
+        value: "12.5".to_owned(),
+        micros: Some(12_500_000),
+    };
     RunEvent::ToolCallProposed {
         call: id("call"),
         goal: id("goal"),
@@ -89,9 +96,12 @@ fn proposed(parts: &mut Parts) -> RunEvent {
             consequential: true,
             reads_untrusted: true,
             executor: Executor::Builtin,
+            trusted_source: true,
+            roles: [("to".to_owned(), ArgumentRole::Recipient)].into(),
         },
         arguments: parts.small(&json!({"a": [1, "two", null]}).to_string(), "application/json"),
         arguments_digest: Digest::of(b"arguments"),
         resources: Resources { paths: vec![path], urls: vec![url], code: vec![code] },
+        values: vec![value],
     }
 }

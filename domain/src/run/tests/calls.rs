@@ -12,7 +12,7 @@ fn ours() -> Act {
 fn consult() -> Act {
     let proposal = Proposal::CallTool { label: "step1".to_owned(), tool: "tool".to_owned() };
     let consultation =
-        Consultation { step: 1, planner: "scripted".to_owned(), perceived: Digest::of(b"seen"), proposal };
+        Consultation { step: 1, planner: "scripted".to_owned(), perceived: Digest::of(b"seen"), proposal, tokens: 0 };
     Act::Consult(consultation, Some(Box::new(propose(1, tool(Executor::Builtin, false)))))
 }
 

@@ -34,7 +34,7 @@ pub fn approval(number: u128) -> ApprovalId {
 }
 
 pub fn context(now_us: i64) -> Context {
-    Context { now_us, usage: Usage::default() }
+    Context::new(now_us, Usage::default())
 }
 
 pub fn principal(name: &str) -> Principal {
@@ -56,6 +56,8 @@ pub fn tool(executor: Executor, idempotent: bool) -> ToolFacts {
         consequential: false,
         reads_untrusted: true,
         executor,
+        trusted_source: false,
+        roles: Default::default(),
     }
 }
 
@@ -72,6 +74,7 @@ pub fn propose(number: u128, tool: ToolFacts) -> Propose {
         tool,
         arguments: arguments(),
         resources: Resources::default(),
+        values: Vec::new(),
     }
 }
 

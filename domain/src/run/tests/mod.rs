@@ -5,3 +5,5 @@ mod calls;
 mod kit;
 mod laws;
 mod life;
+mod recordings;
+mod trust;
