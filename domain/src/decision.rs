@@ -100,6 +100,7 @@ pub struct Evaluation {
     /// Digest of the bundle that answered.
     pub bundle: Digest,
     /// Digest of the bundle's data document; none where no bundle was found, and in version 1 of the record.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub data: Option<Digest>,
     /// The engine.
     pub engine: EngineIdentity,

@@ -27,7 +27,7 @@ mod upcast;
 
 pub use canonical::{CanonicalError, CanonicalJson, without_floats};
 pub use content::{Blob, Content, INLINE_LIMIT};
-pub use decider::{Decider, Event, Part};
+pub use decider::{CODE, Decider, Event, Part};
 pub use decision::{
     DecisionMade, Document, EngineIdentity, Entrypoint, Evaluation, FailureClass, Limits, Obligation, Outcome, Reason,
     Ruling, RulingError,

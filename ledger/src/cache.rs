@@ -8,7 +8,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use lru::LruCache;
 use xagent_domain::{Decider, Tenant};
 
-use crate::{Ledger, LedgerError, Loaded};
+use crate::read::Fold;
+use crate::snapshot::{Draft, Subject, is_due};
+use crate::{Ledger, LedgerError, Loaded, Receipt};
 
 /// Aggregates kept at most.
 const ENTRIES: NonZeroUsize = NonZeroUsize::MIN.saturating_add(9_999);
@@ -16,6 +18,8 @@ const ENTRIES: NonZeroUsize = NonZeroUsize::MIN.saturating_add(9_999);
 const BYTES: usize = 64 * 1024 * 1024;
 /// An aggregate is weighed again when it has grown by this many events and by a quarter: weighing costs what it weighs.
 const WEIGHED_EVERY: u64 = 64;
+/// Bytes of an aggregate beside its state.
+const OVERHEAD: usize = 512;
 
 type Key = (&'static str, Tenant, String);
 
@@ -24,6 +28,8 @@ struct Entry {
     sequence: u64,
     bytes: usize,
     weighed_at: u64,
+    /// Where its last snapshot is; 0 where there is none that is known.
+    snapshot: u64,
 }
 
 /// The aggregates of one ledger.
@@ -60,24 +66,18 @@ impl Kept {
 impl Ledger {
     /// The state of an aggregate as this process last knew it, or as the ledger has it where it is not known.
     pub async fn load_warm<D: Decider>(&self, tenant: &Tenant, aggregate_id: &str) -> Result<Loaded<D>, LedgerError> {
-        let key = (D::TYPE, tenant.clone(), aggregate_id.to_owned());
-        let known = self.0.cache.kept().entries.get(&key).map(|entry| (Arc::clone(&entry.state), entry.sequence));
-        if let Some((state, sequence)) = known
-            && let Some(state) = state.downcast_ref::<D>()
-        {
-            return Ok(Loaded { state: state.clone(), sequence });
+        match self.recall(tenant, aggregate_id) {
+            Some(Fold { state, sequence, .. }) => Ok(Loaded { state, sequence }),
+            None => self.load(tenant, aggregate_id).await,
         }
-        self.load(tenant, aggregate_id).await
     }
 
-    /// Keeps the state of an aggregate after an append to it.
-    pub fn keep<D: Decider>(&self, tenant: &Tenant, aggregate_id: &str, state: D, sequence: u64) {
-        let key = (D::TYPE, tenant.clone(), aggregate_id.to_owned());
-        let weight = self.0.cache.kept().entries.peek(&key).map(|entry| (entry.bytes, entry.weighed_at));
-        let fresh = weight.filter(|(_, at)| sequence < at + at / 4 + WEIGHED_EVERY);
-        let (bytes, weighed_at) = fresh.unwrap_or_else(|| (weigh(&state), sequence));
-        let entry = Entry { state: Arc::new(state), sequence, bytes, weighed_at };
-        self.0.cache.kept().put(key, entry);
+    /// Keeps the state of an aggregate after an append to it, for whoever loads it next.
+    pub fn keep<D: Decider>(&self, tenant: &Tenant, state: D, receipt: &Receipt) {
+        let key = (D::TYPE, tenant.clone(), receipt.aggregate_id.clone());
+        let snapshot = self.0.cache.kept().entries.peek(&key).map_or(0, |entry| entry.snapshot);
+        let (sequence, leaf) = (receipt.sequence, receipt.leaf_hashes.last().copied());
+        self.remember(tenant, &receipt.aggregate_id, Fold { state, sequence, leaf, snapshot, weight: None });
     }
 
     /// Forgets the state of an aggregate: another process has written to it.
@@ -87,8 +87,39 @@ impl Ledger {
             kept.bytes -= forgotten.bytes;
         }
     }
+
+    /// What this process knows of an aggregate.
+    pub(crate) fn recall<D: Decider>(&self, tenant: &Tenant, aggregate_id: &str) -> Option<Fold<D>> {
+        let key = (D::TYPE, tenant.clone(), aggregate_id.to_owned());
+        let mut kept = self.0.cache.kept();
+        let entry = kept.entries.get(&key)?;
+        let (state, sequence, snapshot) = (Arc::clone(&entry.state), entry.sequence, entry.snapshot);
+        drop(kept);
+        let state = state.downcast_ref::<D>()?.clone();
+        Some(Fold { state, sequence, leaf: None, snapshot, weight: None })
+    }
+
+    /// Keeps what was folded, and hands in a snapshot of it where one is due.
+    pub(crate) fn remember<D: Decider>(&self, tenant: &Tenant, aggregate_id: &str, fold: Fold<D>) {
+        let Fold { state, sequence, leaf, mut snapshot, weight } = fold;
+        let state = Arc::new(state);
+        if let Some(leaf) = leaf.filter(|_| is_due(sequence, snapshot, self.0.options.snapshot_every)) {
+            let (tenant, aggregate_id, state) = (tenant.clone(), aggregate_id.to_owned(), Arc::clone(&state));
+            let subject = Subject { tenant, aggregate_type: D::TYPE, aggregate_id, sequence };
+            let write = Box::new(move || serde_json::to_vec(&*state));
+            if self.0.snapshots.offer(Draft { subject, leaf, write }) {
+                snapshot = sequence;
+            }
+        }
+        let key = (D::TYPE, tenant.clone(), aggregate_id.to_owned());
+        let before = self.0.cache.kept().entries.peek(&key).map(|entry| (entry.bytes, entry.weighed_at));
+        let fresh = before.filter(|(_, at)| sequence < at + at / 4 + WEIGHED_EVERY);
+        let known = fresh.or_else(|| weight.map(|bytes| (OVERHEAD + bytes, sequence)));
+        let (bytes, weighed_at) = known.unwrap_or_else(|| (weigh(&*state), sequence));
+        self.0.cache.kept().put(key, Entry { state, sequence, bytes, weighed_at, snapshot });
+    }
 }
 
 fn weigh<D: Decider>(state: &D) -> usize {
-    512 + serde_json::to_vec(state).map_or(0, |text| text.len())
+    OVERHEAD + serde_json::to_vec(state).map_or(0, |text| text.len())
 }

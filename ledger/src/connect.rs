@@ -11,7 +11,7 @@ use crate::cache::Cache;
 use crate::lease::Leases;
 use crate::prove::plant;
 use crate::ranges::{Extender, Ranges};
-use crate::{Inner, Ledger, LedgerError, append, tail};
+use crate::{Inner, Ledger, LedgerError, append, snapshot, tail};
 
 /// Where the time comes from: microseconds since 1970-01-01T00:00:00Z.
 pub trait Clock: Send + Sync {
@@ -30,12 +30,14 @@ pub struct LedgerOptions {
     pub operation_timeout: Duration,
     /// Positions in a range of events, of those this process adds; a multiple of 256.
     pub range_width: u64,
+    /// Events that a stream grows by before its next snapshot, at least; `u64::MAX` for none.
+    pub snapshot_every: u64,
 }
 
 impl Default for LedgerOptions {
     fn default() -> Self {
         let (acquire_timeout, operation_timeout) = (Duration::from_secs(2), Duration::from_secs(3));
-        Self { connections: 16, acquire_timeout, operation_timeout, range_width: 1 << 24 }
+        Self { connections: 16, acquire_timeout, operation_timeout, range_width: 1 << 24, snapshot_every: 256 }
     }
 }
 
@@ -61,8 +63,9 @@ impl Ledger {
         let ranges = Arc::new(Ranges::default());
         let (width, patience) = (options.range_width, options.operation_timeout);
         let extender = Extender { pool: pool.clone(), width, patience }.start(Arc::clone(&ranges));
-        let cache = Cache::new();
-        Ok(Self(Arc::new(Inner { pool, options, committed, queue, cache, listener, ranges, extender, leases })))
+        let (cache, snapshots) = (Cache::new(), snapshot::start(pool.clone(), patience));
+        let inner = Inner { pool, options, committed, queue, cache, snapshots, listener, ranges, extender, leases };
+        Ok(Self(Arc::new(inner)))
     }
 
     /// Whether the database answers.

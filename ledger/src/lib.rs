@@ -18,6 +18,7 @@ mod ranges;
 mod read;
 mod receipt;
 mod row;
+mod snapshot;
 mod store;
 mod subscription;
 mod tail;
@@ -51,6 +52,7 @@ struct Inner {
     committed: tokio::sync::watch::Sender<u64>,
     queue: append::Queue,
     cache: cache::Cache,
+    snapshots: snapshot::Writer,
     listener: tokio::task::AbortHandle,
     ranges: Arc<ranges::Ranges>,
     extender: tokio::task::AbortHandle,

@@ -71,6 +71,8 @@ impl<D> CqrsStore<D> {
 pub struct FoldedContext<D> {
     aggregate_id: String,
     state: Folded<D>,
+    /// The state without what is decided on it: an event sink applies events before they are committed.
+    before: D,
     sequence: u64,
 }
 
@@ -110,10 +112,13 @@ where
         }
     }
 
+    /// As the ledger has it now: what this process knows, with the events since. Stock callers decide once, so that a state
+    /// that others have moved on from would be refused commands for wrong reasons.
     async fn load_aggregate(&self, aggregate_id: &str) -> Result<FoldedContext<D>, AggregateError<D::Refusal>> {
         let loaded = self.ledger.load::<D>(&self.tenant, aggregate_id).await.map_err(failed)?;
         let aggregate_id = aggregate_id.to_owned();
-        Ok(FoldedContext { aggregate_id, state: Folded(loaded.state), sequence: loaded.sequence })
+        let (before, sequence) = (loaded.state.clone(), loaded.sequence);
+        Ok(FoldedContext { aggregate_id, state: Folded(loaded.state), before, sequence })
     }
 
     async fn commit(
@@ -143,8 +148,14 @@ where
                 },
                 command: None,
             })
-            .await
-            .map_err(failed)?;
+            .await;
+        if let Err(LedgerError::Conflict { .. }) = &appended {
+            self.ledger.forget::<D>(&self.tenant, &context.aggregate_id);
+        }
+        let appended = appended.map_err(failed)?;
+        let mut state = context.before;
+        appended.events.iter().for_each(|event| state.evolve(event.event()));
+        self.ledger.keep(&self.tenant, state, &appended.receipt);
         Ok(appended.events.iter().map(|event| envelope(&context.aggregate_id, event, metadata.clone())).collect())
     }
 }

@@ -7,7 +7,7 @@ use sqlx::Executor;
 use xagent_domain::tool::Tool;
 use xagent_domain::{Digest, Tenant};
 use xagent_ledger::{Against, CommandKey, LedgerError};
-use xagent_tree::{verify_consistency, verify_inclusion};
+use xagent_tree::{Tile, node_hash, verify_consistency, verify_inclusion};
 
 use crate::world::{Bare, stream};
 
@@ -81,6 +81,48 @@ async fn what_is_archived_can_be_proven_and_its_commands_are_known() {
     }
 }
 
+/// MTH of RFC 6962 over hashes.
+fn mth(hashes: &[Digest]) -> Digest {
+    match hashes {
+        [hash] => *hash,
+        more => {
+            let (left, right) = more.split_at(more.len().next_power_of_two() / 2);
+            node_hash(&mth(left), &mth(right))
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tiles_of_what_is_archived_are_served_and_alone_give_the_root() {
+    let bare = in_ranges().await;
+    let root = bare.ledger.root_at(600).await.unwrap();
+    let tiles: Vec<_> = Tile::of_tree(600).chain(Tile::of_tree(100)).collect();
+    let mut served = Vec::new();
+    for tile in &tiles {
+        served.push(bare.ledger.tile(*tile).await.unwrap().unwrap());
+    }
+    for file in ["one.xa", "two.xa"] {
+        bare.detach(file).await;
+        // Also to a process that has never seen the events.
+        for ledger in [&bare.ledger, &bare.another_ledger()] {
+            for (tile, served) in tiles.iter().zip(&served) {
+                assert_eq!(ledger.tile(*tile).await.unwrap().as_ref(), Some(served), "{tile}");
+            }
+        }
+    }
+    let leaves: Vec<_> = Tile::of_tree(600).zip(&served).filter(|(tile, _)| tile.height() == Some(0)).collect();
+    let leaves: Vec<_> = leaves.into_iter().flat_map(|(_, hashes)| hashes.iter().copied()).collect();
+    assert_eq!((leaves.len(), mth(&leaves)), (600, root));
+    for (index, leaf) in (0..).zip(&leaves) {
+        let proof = bare.ledger.inclusion(index + 1, 600).await.unwrap().unwrap();
+        assert!(verify_inclusion(leaf, index, 600, &proof.path, &root), "{index}");
+    }
+    for size in (1..=600).step_by(7) {
+        let (proof, old) = (bare.ledger.consistency(size, 600).await.unwrap().unwrap(), mth(&leaves[..size as usize]));
+        assert!(verify_consistency(size, 600, &proof.path, &old, &root), "{size}");
+    }
+}
+
 async fn receipt(bare: &Bare, number: u32) -> xagent_ledger::Receipt {
     let key = CommandKey { id: format!("key-{number}").parse().unwrap(), body: Digest::of(b"body") };
     bare.ledger.receipt(&Tenant::default_tenant(), &key).await.unwrap().unwrap()
@@ -90,7 +132,7 @@ async fn receipt(bare: &Bare, number: u32) -> xagent_ledger::Receipt {
 async fn reading_what_is_archived_says_where_it_is() {
     let bare = in_ranges().await;
     let tenant = Tenant::default_tenant();
-    let whole = bare.ledger.load::<Tool>(&tenant, &stream(3)).await.unwrap();
+    let whole = bare.ledger.load_at::<Tool>(&tenant, &stream(3), u64::MAX).await.unwrap();
     bare.detach("one.xa").await;
     let archived = |error: LedgerError| match error {
         LedgerError::Archived { position, file } => (position, file),

@@ -1,43 +1,22 @@
-//! The ledger's own promises: order without gaps, no change, stock readers.
+//! The ledger's own promises: order without gaps, no change.
 
-use cqrs_es::EventStore;
-use cqrs_es::persist::PersistedEventRepository;
 use futures::future::join_all;
-use serde_json::json;
 use sqlx::{Connection, Executor, PgConnection};
-use xagent_domain::run::Run;
-use xagent_domain::tool::{Registration, Tool, ToolEvent};
-use xagent_domain::{CanonicalJson, Decider, Metadata, Tenant};
-use xagent_ledger::{Append, CqrsStore, Expected, Fact, Folded, Ledger, LedgerError};
+use xagent_domain::tool::Tool;
+use xagent_domain::{Metadata, Tenant};
+use xagent_ledger::{Append, Expected, Ledger, LedgerError};
 
 use xagent_stack::{Server, Stack};
+use xagent_tests::registered;
 
 use crate::world::{World, until};
-
-fn registered(name: &str) -> ToolEvent {
-    ToolEvent::ToolRegistered(Box::new(Registration {
-        name: name.to_owned(),
-        description: "x".repeat(200),
-        schema: CanonicalJson::of(&json!({})).unwrap(),
-        executor: xagent_domain::run::Executor::Client,
-        risk: "low".to_owned(),
-        idempotent: false,
-        consequential: false,
-        reads_untrusted: false,
-        paths: Vec::new(),
-        urls: Vec::new(),
-        code: Default::default(),
-        trusted_source: false,
-        roles: Default::default(),
-    }))
-}
 
 async fn append(ledger: &Ledger, id: &str, expected: Expected, events: usize) -> Result<u64, LedgerError> {
     let append = Append {
         tenant: Tenant::default_tenant(),
         aggregate_id: id.to_owned(),
         expected,
-        events: (0..events).map(|event| registered(&event.to_string())).collect(),
+        events: (0..events).map(|event| registered(event.to_string(), "x".repeat(200))).collect(),
         blobs: Vec::new(),
         metadata: Metadata { actor: "test".to_owned(), ..Metadata::default() },
         command: None,
@@ -169,30 +148,4 @@ async fn what_is_recorded_cannot_be_changed_not_even_by_its_owner() {
     for more in ["DROP TABLE events", "ALTER TABLE events DISABLE TRIGGER ALL", "CREATE TABLE mine (x int)"] {
         assert!(owner.execute(more).await.is_err(), "{more}");
     }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn stock_cqrs_es_reads_the_table_and_writes_through_the_ledger() {
-    let world = World::new().await;
-    let run = world.everything("alice").start_client_run().await;
-    let repository = postgres_es::PostgresEventRepository::new(world.superuser().await);
-    let serialized = repository.get_events::<Folded<Run>>(&run).await.unwrap();
-    let folded = serialized.iter().fold(Run::default(), |mut state, event| {
-        let fact: Fact<_> = serde_json::from_value(event.payload.clone()).unwrap();
-        state.evolve(&fact.0);
-        state
-    });
-    let tenant = Tenant::default_tenant();
-    assert_eq!(folded, world.ledger().load::<Run>(&tenant, &run).await.unwrap().state);
-
-    let store = CqrsStore::<Tool>::new(world.ledger(), tenant.clone());
-    let (first, second) =
-        (store.load_aggregate("default/t").await.unwrap(), store.load_aggregate("default/t").await.unwrap());
-    let metadata = || [("actor".to_owned(), "test".to_owned())].into();
-    let committed = store.commit(vec![Fact(registered("t"))], first, metadata()).await.unwrap();
-    assert_eq!(committed[0].sequence, 1);
-    let lost = store.commit(vec![Fact(registered("u"))], second, metadata()).await;
-    assert!(matches!(lost, Err(cqrs_es::AggregateError::AggregateConflict)));
-    let events = store.load_events("default/t").await.unwrap();
-    assert_eq!((events.len(), events[0].metadata["actor"].as_str()), (1, "test"));
 }

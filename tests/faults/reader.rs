@@ -32,16 +32,10 @@ impl Reader {
 }
 
 async fn follow(ledger: Ledger, waits: bool, ending: watch::Receiver<u64>) -> Vec<Digest> {
-    let (mut tail, mut read) = (ledger.tail(), Vec::new());
+    let patience = if waits { Duration::from_millis(200) } else { Duration::ZERO };
+    let (mut events, mut read) = (ledger.subscribe(0, 300), Vec::new());
     while (read.len() as u64) < *ending.borrow() {
-        let after = read.len() as u64;
-        let page = async {
-            if waits {
-                tail.wait_past(after, Duration::from_millis(200)).await?;
-            }
-            ledger.range(after, 300).await
-        };
-        let page = match page.await {
+        let page = match events.next_within(patience).await {
             Ok(page) => page,
             Err(LedgerError::Unavailable { .. }) => Vec::new(),
             Err(error) => panic!("{error}"),

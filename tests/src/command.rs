@@ -1,10 +1,10 @@
 //! What the commands of appenders ask for. Their key alone says it, so that whoever repeats one asks for the same.
 
-use serde_json::json;
-use xagent_domain::run::Executor;
-use xagent_domain::tool::{Registration, ToolEvent};
-use xagent_domain::{Blob, CanonicalJson, Digest, Metadata, Tenant};
+use xagent_domain::tool::ToolEvent;
+use xagent_domain::{Blob, Digest, Metadata, Tenant};
 use xagent_ledger::{Append, CommandKey, Expected};
+
+use crate::tool::registered;
 
 /// Streams that all processes append to.
 const SHARED: u8 = 4;
@@ -41,7 +41,7 @@ impl Command {
             stream: format!("default/{stream}"),
             is_alone,
             minds: is_alone || !minds.is_multiple_of(4),
-            events: (0..=count % 4).map(|ordinal| event(key, ordinal)).collect(),
+            events: (0..=count % 4).map(|ordinal| registered(format!("{key}/{ordinal}"), "x".repeat(100))).collect(),
             blob,
         }
     }
@@ -69,23 +69,4 @@ impl Command {
 fn blob(kind: u8) -> Blob {
     let text = format!("{kind} ").repeat(8 * 1024);
     Blob { digest: Digest::of(text.as_bytes()), media_type: "text/plain".to_owned(), text }
-}
-
-/// The `ordinal`th event of a command.
-fn event(key: &str, ordinal: u8) -> ToolEvent {
-    ToolEvent::ToolRegistered(Box::new(Registration {
-        name: format!("{key}/{ordinal}"),
-        description: "x".repeat(100),
-        schema: CanonicalJson::of(&json!({})).unwrap(),
-        executor: Executor::Client,
-        risk: "low".to_owned(),
-        idempotent: false,
-        consequential: false,
-        reads_untrusted: false,
-        paths: Vec::new(),
-        urls: Vec::new(),
-        code: std::collections::BTreeMap::default(),
-        trusted_source: false,
-        roles: Default::default(),
-    }))
 }

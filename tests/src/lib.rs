@@ -1,11 +1,13 @@
-//! What the targets of this room share: waiting for conditions, folders, the clock, the lines appenders speak in. No code of
-//! the product: see `e2e/`, `faults/` and `tidy/`.
+//! What the targets of this room share: waiting for conditions, folders, the clock, examples of events, the lines appenders
+//! speak in. No code of the product: see `e2e/`, `faults/`, `bench/` and `tidy/`.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod command;
+mod examples;
 mod opa;
 mod said;
+mod tool;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -14,8 +16,10 @@ use xagent_ledger::Clock;
 use xagent_stack::StackError;
 
 pub use command::Command;
+pub use examples::{Examples, Parts, names};
 pub use opa::{OpaProcess, opa};
 pub use said::{Acknowledged, Said};
+pub use tool::{registered, registration};
 
 /// The longest a condition is waited for.
 pub const PATIENCE: Duration = Duration::from_secs(60);

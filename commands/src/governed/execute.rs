@@ -86,7 +86,6 @@ impl Executor {
                     tokio::time::sleep(pause(attempt, 200)).await;
                 }
                 Err(CommandError::Refused(_) | CommandError::Denied(_)) if warm => {
-                    self.ledger.forget::<D>(&request.tenant, &request.aggregate_id);
                     // A repeated command is found by its key when it is appended; where its own effects stand in its
                     // way, it is found here.
                     if let Some(repeated) = self.repetition(&request).await? {
@@ -173,7 +172,7 @@ impl Executor {
             return self.recall(&request.tenant, appended.receipt).await;
         }
         appended.events.iter().for_each(|event| state.evolve(event.event()));
-        self.ledger.keep(&request.tenant, &request.aggregate_id, state.clone(), appended.receipt.sequence);
+        self.ledger.keep(&request.tenant, state.clone(), &appended.receipt);
         Ok(Executed { receipt: appended.receipt, events: appended.events, state })
     }
 

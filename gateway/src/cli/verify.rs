@@ -21,7 +21,7 @@ What each kind of fault means and what to do: docs/errors/tampered.md.
 
 Examples:
   xagent verify
-  xagent verify --blobs --json
+  xagent verify --blobs --snapshots --json
   xagent verify --checkpoint /safe/checkpoint --key NAME+HASH+KEY
   xagent verify --archive /cold/events-1.xa --archive /cold/events-2.xa";
 
@@ -42,6 +42,9 @@ pub struct Verify {
     /// Read and hash every stored blob, too
     #[arg(long)]
     blobs: bool,
+    /// Fold every stream that has a snapshot from its first event on, too, and compare
+    #[arg(long)]
+    snapshots: bool,
 }
 
 impl Verify {
@@ -49,7 +52,7 @@ impl Verify {
         let database = self.servers.database(&context.home)?;
         let ledger = Ledger::connect(&database, Arc::new(SystemClock), LedgerOptions::default())?;
         let checkpoints = self.outside()?;
-        let against = Against { checkpoints, archives: self.archives, blobs: self.blobs };
+        let against = Against { checkpoints, archives: self.archives, blobs: self.blobs, snapshots: self.snapshots };
         let (progress, begin) = (progress(ledger.head().await?.position, context.json), Instant::now());
         let verification = ledger.verify(&against, |done| progress.set_position(done)).await?;
         progress.finish_and_clear();
@@ -89,6 +92,7 @@ fn text(verification: &Verification, rate: f64) -> String {
         lines.push(format!("positions {} to {}: {how} {}", range.first, range.last, range.file));
     }
     lines.extend(verification.blobs.map(|blobs| format!("{blobs} blobs were read")));
+    lines.extend(verification.snapshots.map(|snapshots| format!("{snapshots} snapshots were compared")));
     lines.push(format!("{rate:.0} events/s"));
     lines.join("\n")
 }

@@ -1,6 +1,6 @@
 //! Verified reads: each event is held against its leaf hash and its place before it is believed.
 
-use xagent_domain::{Decider, Event, Recorded, Tenant, Unreadable, read};
+use xagent_domain::{Decider, Digest, Event, Recorded, Tenant, Unreadable, read};
 
 use crate::{Committed, Ledger, LedgerError};
 
@@ -16,10 +16,39 @@ pub struct Loaded<D> {
     pub sequence: u64,
 }
 
+/// An aggregate on its way from its events.
+pub(crate) struct Fold<D> {
+    pub state: D,
+    /// The last event in it.
+    pub sequence: u64,
+    /// That event's leaf hash, where it was read or appended just now.
+    pub leaf: Option<Digest>,
+    /// Where the stream's last snapshot is; 0 where there is none that is known.
+    pub snapshot: u64,
+    /// Bytes of the state as it is written, where that is known.
+    pub weight: Option<usize>,
+}
+
+impl<D: Decider> Default for Fold<D> {
+    fn default() -> Self {
+        Self { state: D::default(), sequence: 0, leaf: None, snapshot: 0, weight: None }
+    }
+}
+
 impl Ledger {
-    /// The present state of an aggregate.
+    /// The present state of an aggregate: what this process knows of it, or its snapshot, with the events since.
     pub async fn load<D: Decider>(&self, tenant: &Tenant, aggregate_id: &str) -> Result<Loaded<D>, LedgerError> {
-        self.load_at(tenant, aggregate_id, u64::MAX).await
+        let mut fold: Fold<D> = match self.recall(tenant, aggregate_id) {
+            Some(known) => known,
+            None => self.snapshot(tenant, aggregate_id, u64::MAX).await?.unwrap_or_default(),
+        };
+        self.follow(tenant, aggregate_id, &mut fold, u64::MAX).await?;
+        let (state, sequence) = (fold.state.clone(), fold.sequence);
+        // Nothing was read of what was known already, or of what does not exist.
+        if fold.leaf.is_some() {
+            self.remember(tenant, aggregate_id, fold);
+        }
+        Ok(Loaded { state, sequence })
     }
 
     /// The state of an aggregate as of `sequence`, or the present one where the stream is shorter.
@@ -29,19 +58,32 @@ impl Ledger {
         aggregate_id: &str,
         sequence: u64,
     ) -> Result<Loaded<D>, LedgerError> {
-        let mut loaded = Loaded { state: D::default(), sequence: 0 };
-        while loaded.sequence < sequence {
-            let wanted = u32::try_from(sequence - loaded.sequence).unwrap_or(PAGE).min(PAGE);
-            let page = self.committed::<D>(tenant, aggregate_id, loaded.sequence, wanted).await?;
-            for event in &page {
-                loaded.state.evolve(event.event());
-                loaded.sequence = event.sequence();
+        let mut fold: Fold<D> = self.snapshot(tenant, aggregate_id, sequence).await?.unwrap_or_default();
+        self.follow(tenant, aggregate_id, &mut fold, sequence).await?;
+        Ok(Loaded { state: fold.state, sequence: fold.sequence })
+    }
+
+    /// Reads the events from where `fold` is up to `sequence`, and folds them.
+    pub(crate) async fn follow<D: Decider>(
+        &self,
+        tenant: &Tenant,
+        aggregate_id: &str,
+        fold: &mut Fold<D>,
+        sequence: u64,
+    ) -> Result<(), LedgerError> {
+        while fold.sequence < sequence {
+            let wanted = u32::try_from(sequence - fold.sequence).unwrap_or(PAGE).min(PAGE);
+            let page = self.stream(tenant, D::TYPE, aggregate_id, fold.sequence, wanted).await?;
+            for recorded in &page {
+                let event = verified(recorded, fold.sequence + 1)?;
+                fold.state.evolve(event.event());
+                (fold.sequence, fold.leaf, fold.weight) = (event.sequence(), Some(recorded.leaf_hash), None);
             }
             if page.len() < wanted as usize {
                 break;
             }
         }
-        Ok(loaded)
+        Ok(())
     }
 
     /// Up to `limit` verified events of a stream after sequence `after`.

@@ -9,7 +9,8 @@ use sqlx::postgres::PgRow;
 use xagent_domain::{Digest, Recorded};
 
 pub use loaded::Loaded;
-pub(crate) use loaded::verified;
+pub(crate) use loaded::{Fold, verified};
+pub(crate) use raw::signed;
 pub use raw::{Head, Wake};
 
 use crate::Receipt;

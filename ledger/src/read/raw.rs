@@ -28,7 +28,7 @@ pub struct Wake {
     pub event_type: String,
 }
 
-fn signed(number: u64) -> i64 {
+pub(crate) fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 

@@ -118,6 +118,13 @@ pub enum Fault {
         /// `corrupt`.
         problem: &'static str,
     },
+    /// A snapshot is not what the events of its stream fold to.
+    Snapshot {
+        /// The stream.
+        stream: String,
+        /// The last event it covers.
+        sequence: u64,
+    },
     /// An archived range or its file is not what was moved away.
     Archive {
         /// The first position of the range.
@@ -170,7 +177,7 @@ impl Fault {
             | Self::Command { position, .. }
             | Self::Archive { position, .. } => *position,
             Self::Signature { size, .. } => *size,
-            Self::Head { .. } | Self::Blob { .. } => u64::MAX,
+            Self::Head { .. } | Self::Blob { .. } | Self::Snapshot { .. } => u64::MAX,
         }
     }
 }
@@ -261,6 +268,9 @@ impl fmt::Display for Fault {
             ),
             Self::Command { position, detail } => write!(f, "command: at position {position}: {detail}"),
             Self::Blob { digest, problem } => write!(f, "blob: {digest} is {problem}"),
+            Self::Snapshot { stream, sequence } => {
+                write!(f, "snapshot: that of {stream} at sequence {sequence} is not what its events fold to")
+            }
             Self::Archive { position, detail } => write!(f, "archive: the range from position {position}: {detail}"),
         }
     }

@@ -30,7 +30,7 @@ pub(crate) use inspect::hash;
 pub use segments::ArchivedRange;
 
 use end::Guard;
-use findings::FAULTS;
+use findings::{FAULTS, Findings};
 use marks::Signed;
 use segments::{Content, Segment};
 use source::Source;
@@ -47,6 +47,8 @@ pub struct Against {
     pub archives: Vec<PathBuf>,
     /// Whether every stored blob is read and hashed, too.
     pub blobs: bool,
+    /// Whether every snapshot is compared with the events it is of, too.
+    pub snapshots: bool,
 }
 
 /// What a verification found.
@@ -69,6 +71,9 @@ pub struct Verification {
     /// Blobs that were checked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub blobs: Option<u64>,
+    /// Snapshots that were compared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub snapshots: Option<u64>,
 }
 
 impl Ledger {
@@ -94,12 +99,21 @@ impl Ledger {
         let root = if given_up { None } else { walk.settle_end().await? };
         let past = guard.look_past_the_head(end, &mut walk.findings).await?;
         let blobs = if against.blobs { Some(guard.check_blobs(&mut walk.findings).await?) } else { None };
+        let snapshots = if against.snapshots { Some(self.compare_snapshots(&mut walk.findings).await?) } else { None };
         let (events, rewritten) = (walk.events, walk.rewritten());
         let mut faults = walk.findings.finish(end, &past);
         faults.iter_mut().for_each(|fault| fault.decide(rewritten));
         guard.release().await?;
         let given_up = given_up || faults.len() >= FAULTS;
-        Ok(Verification { events, root, fault: faults.first().cloned(), faults, given_up, archived, blobs })
+        Ok(Verification { events, root, fault: faults.first().cloned(), faults, given_up, archived, blobs, snapshots })
+    }
+
+    async fn compare_snapshots(&self, findings: &mut Findings) -> Result<u64, LedgerError> {
+        let checked = self.check_snapshots().await?;
+        for (stream, sequence) in checked.differ {
+            findings.add(Fault::Snapshot { stream, sequence });
+        }
+        Ok(checked.compared)
     }
 
     async fn walk_over(

@@ -85,42 +85,60 @@ pub fn consistency_ranges(first: u64, second: u64) -> Option<Vec<Range>> {
 }
 
 /// Whether `path` proves that `leaf` is leaf `index` of the tree of `size` leaves under `root` (RFC 9162 section 2.1.3.2).
+///
+/// The size is as good as the word of whoever vouches for the root: trees of other sizes may have leaves at the same places.
 pub fn verify_inclusion(leaf: &Digest, index: u64, size: u64, path: &[Digest], root: &Digest) -> bool {
+    inclusion_root(leaf, index, size, path, node_hash).as_ref() == Some(root)
+}
+
+/// The root that `path` leads to; `None` where it leads nowhere.
+fn inclusion_root<N: Copy>(leaf: &N, index: u64, size: u64, path: &[N], join: impl Fn(&N, &N) -> N) -> Option<N> {
     if index >= size {
-        return false;
+        return None;
     }
     let (mut place, mut last, mut hash) = (index, size - 1, *leaf);
     for sibling in path {
         if last == 0 {
-            return false;
+            return None;
         }
         if place & 1 == 1 || place == last {
-            hash = node_hash(sibling, &hash);
+            hash = join(sibling, &hash);
             while place & 1 == 0 && place != 0 {
                 place >>= 1;
                 last >>= 1;
             }
         } else {
-            hash = node_hash(&hash, sibling);
+            hash = join(&hash, sibling);
         }
         place >>= 1;
         last >>= 1;
     }
-    last == 0 && hash == *root
+    (last == 0).then_some(hash)
 }
 
 /// Whether `path` proves that the tree of `first` leaves under `first_root` is a prefix of that of `second` leaves under
 /// `second_root` (RFC 9162 section 2.1.4.2).
 pub fn verify_consistency(first: u64, second: u64, path: &[Digest], first_root: &Digest, second_root: &Digest) -> bool {
+    consistency_roots(first, second, path, first_root, node_hash) == Some((*first_root, *second_root))
+}
+
+/// The roots that `path` leads to; `None` where it leads nowhere.
+fn consistency_roots<N: Copy>(
+    first: u64,
+    second: u64,
+    path: &[N],
+    first_root: &N,
+    join: impl Fn(&N, &N) -> N,
+) -> Option<(N, N)> {
     if first == 0 || first > second {
-        return false;
+        return None;
     }
     if first == second {
-        return path.is_empty() && first_root == second_root;
+        return path.is_empty().then_some((*first_root, *first_root));
     }
     let whole = first.is_power_of_two().then_some(first_root);
     let mut nodes = whole.into_iter().chain(path);
-    let Some(seed) = nodes.next() else { return false };
+    let seed = nodes.next()?;
     let (mut place, mut last) = (first - 1, second - 1);
     while place & 1 == 1 {
         place >>= 1;
@@ -129,20 +147,23 @@ pub fn verify_consistency(first: u64, second: u64, path: &[Digest], first_root: 
     let (mut old, mut new) = (*seed, *seed);
     for node in nodes {
         if last == 0 {
-            return false;
+            return None;
         }
         if place & 1 == 1 || place == last {
-            old = node_hash(node, &old);
-            new = node_hash(node, &new);
+            old = join(node, &old);
+            new = join(node, &new);
             while place & 1 == 0 && place != 0 {
                 place >>= 1;
                 last >>= 1;
             }
         } else {
-            new = node_hash(&new, node);
+            new = join(&new, node);
         }
         place >>= 1;
         last >>= 1;
     }
-    last == 0 && old == *first_root && new == *second_root
+    (last == 0).then_some((old, new))
 }
+
+#[cfg(test)]
+mod any_value;

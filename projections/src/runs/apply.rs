@@ -1,6 +1,7 @@
 //! Applying events to the view: strictly in position order, whole batches at once.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use xagent_domain::run::{Run, RunEvent};
 use xagent_domain::{Decider, Recorded, Tenant, read};
@@ -16,7 +17,8 @@ const PAGE: u32 = 500;
 pub(super) async fn catch_up(views: &RunViews, ledger: &Ledger, target: u64) -> Result<u64, ViewError> {
     let mut position = views.position().await?;
     while position < target {
-        let events = ledger.range(position, PAGE).await?;
+        // The view may be moved by another writer meanwhile, so it is followed from where it is.
+        let events = ledger.subscribe(position, PAGE).next_within(Duration::ZERO).await?;
         if events.is_empty() {
             break;
         }

@@ -1,66 +1,68 @@
-//! What appending costs in a ledger of 10 thousand, 1 million and 10 million events, and how fast one is verified.
+//! What appending costs in a ledger of 10 thousand, 1 million and 10 million events. A copy of the smallest one takes turns
+//! with each of the others, so that what the machine does besides strikes both.
 
 use std::fmt::Write as _;
-use std::time::Instant;
 
-use xagent_domain::Tenant;
-use xagent_domain::tool::Tool;
-use xagent_ledger::{Against, Append, Expected, Ledger};
-
+use crate::databases::Databases;
 use crate::figures::Figures;
-use crate::peers::{event, metadata, ours};
+use crate::fill::fill;
+use crate::numbers;
+use crate::peers::ours;
 
-const SIZES: [u64; 3] = [10_000, 1_000_000, 10_000_000];
 const WRITERS: usize = 64;
-const TURNS: usize = 3;
-const COMMAND: usize = 64;
+const TURNS: usize = 6;
+const HEADINGS: &str = "| events | 64 writers, events/s | p50 ms | p99 ms | one writer, p50 ms | the smallest one in the \
+                        same turns, events/s | p50 ms | p99 ms | one writer, p50 ms | cost by 64 writers | latency of one \
+                        |\n|---|---|---|---|---|---|---|---|---|---|---|\n";
+const SMALLEST: &str = "smallest";
+/// The ledger that grows. `verify` goes on with it.
+pub const LARGE: &str = "large";
 
-/// Appends events of a few hundred bytes until there are `size`.
-async fn fill(ledger: &Ledger, size: u64) {
-    let mut sequence = 0;
-    while ledger.head().await.unwrap().position < size {
-        let appends = (0..WRITERS).map(|writer| {
-            let append = Append {
-                tenant: Tenant::default_tenant(),
-                aggregate_id: format!("fill-{size}-{sequence}-{writer}"),
-                expected: Expected::Exactly(0),
-                events: vec![event(256); COMMAND],
-                blobs: Vec::new(),
-                metadata: metadata(),
-                command: None,
-            };
-            async move { ledger.append::<Tool>(append).await.unwrap() }
-        });
-        futures::future::join_all(appends).await;
-        sequence += 1;
+/// How long appends take in one ledger, by many writers and by one.
+#[derive(Default)]
+struct Side {
+    many: Figures,
+    one: Figures,
+}
+
+impl Side {
+    async fn turn(&mut self, url: &str, turn: &str) {
+        let ledger = crate::ledger(url);
+        // Connections, statements and pages are there once this is done.
+        ours(ledger.clone(), WRITERS, format!("warm-{turn}")).await;
+        self.many.add(ours(ledger.clone(), WRITERS, format!("many-{turn}")).await);
+        self.one.add(ours(ledger, 1, format!("one-{turn}")).await);
+    }
+
+    fn write(&self, table: &mut String) {
+        let (many, one) = (&self.many, &self.one);
+        let (rate, p50, p99) = (many.rate(), many.percentile(50), many.percentile(99));
+        let _ = write!(table, " {rate:.0} | {p50:.2} | {p99:.2} | {:.2} |", one.percentile(50));
     }
 }
 
-/// Throughput and latency at each size.
-pub async fn table(url: &str) -> String {
-    let ledger = crate::ledger(url);
-    let mut table = "| events | appends by 64 writers, events/s | p50 ms | p99 ms | one writer, p50 ms |\n".to_owned();
-    table.push_str("|---|---|---|---|---|\n");
-    for size in SIZES {
-        fill(&ledger, size).await;
-        let [mut many, mut one] = [(); 2].map(|()| Figures::default());
+/// Throughput and latency at each size, and what an append costs there in units of the smallest one.
+pub async fn table(databases: &Databases) -> String {
+    let sizes = numbers("XAGENT_BENCH_GROWTH", [10_000, 1_000_000, 10_000_000]);
+    fill(&crate::ledger(&databases.copy(SMALLEST).await), sizes[0]).await;
+    let large = databases.copy(LARGE).await;
+    let mut table = HEADINGS.to_owned();
+    for size in sizes {
+        fill(&crate::ledger(&large), size).await;
+        databases.settle().await;
+        let [mut it, mut smallest] = [(); 2].map(|()| Side::default());
         for turn in 0..TURNS {
-            many.add(ours(ledger.clone(), WRITERS, format!("many-{size}-{turn}")).await);
-            one.add(ours(ledger.clone(), 1, format!("one-{size}-{turn}")).await);
+            let (name, turn) = (format!("small_{size}_{turn}"), format!("{size}-{turn}"));
+            let copy = databases.copy_of(SMALLEST, &name).await;
+            smallest.turn(&copy, &turn).await;
+            it.turn(&large, &turn).await;
+            databases.drop(&name).await;
         }
-        let (rate, p50, p99) = (many.rate(), many.percentile(50), many.percentile(99));
-        let _ = writeln!(table, "| {size} | {rate:.0} | {p50:.2} | {p99:.2} | {:.2} |", one.percentile(50));
+        let _ = write!(table, "| {size} |");
+        it.write(&mut table);
+        smallest.write(&mut table);
+        let cost = smallest.many.rate() / it.many.rate();
+        let _ = writeln!(table, " {cost:.2} | {:.2} |", it.one.percentile(50) / smallest.one.percentile(50));
     }
     table
-}
-
-/// The rate at which what is there is verified.
-pub async fn verification(url: &str) -> String {
-    let ledger = crate::ledger(url);
-    fill(&ledger, 500_000).await;
-    let begin = Instant::now();
-    let verified = ledger.verify(&Against::default(), |_| {}).await.unwrap();
-    assert_eq!(verified.fault, None);
-    let seconds = begin.elapsed().as_secs_f64();
-    format!("verify: {:.0} events/s over {} events\n", verified.events as f64 / seconds, verified.events)
 }

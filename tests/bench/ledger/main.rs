@@ -1,13 +1,20 @@
-//! The ledger against its peers, in one run on one Postgres. Figures depend on the machine; what counts is the ratios.
+//! The ledger against its peers and against itself. Figures depend on the machine; what counts is the ratios, each of
+//! figures that were taken in turns.
 //!
-//! `cargo bench -p xagent-tests --bench ledger [-- PART...]`, the parts being `append`, `growth` and `verify`.
+//! `cargo bench -p xagent-tests --bench ledger [-- PART...]`; `-- --help` says more.
 
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a program that measures")]
+#![expect(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a program that measures")]
 
 mod append;
+mod databases;
 mod figures;
+mod fill;
+mod governed;
 mod growth;
+mod latency;
+mod loading;
 mod peers;
+mod verify;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,7 +22,28 @@ use std::sync::Arc;
 use xagent_ledger::{Clock, Ledger, LedgerOptions};
 use xagent_stack::{Need, Stack, StackOptions};
 
-const PARTS: [&str; 3] = ["append", "growth", "verify"];
+use databases::Databases;
+
+const PARTS: [&str; 5] = ["append", "latency", "growth", "verify", "memory"];
+const HELP: &str = "Benchmarks of the ledger: cargo bench -p xagent-tests --bench ledger [-- PART...]
+
+  append   durable appends against postgres-es and against a bare INSERT
+  latency  a tool call through the command side on runs of 10, 1,000 and 10,000 events, warm and cold
+  growth   appends to ledgers of 10 thousand, 1 million and 10 million events
+  verify   how fast `xagent verify` is
+  memory   the most memory that it takes
+
+All parts are run where none is named. The table is printed, and written to target/bench/ledger.md. `verify` and `memory`
+need the binary: cargo build --release --bin xagent. What takes long can be made smaller by the environment:
+
+  XAGENT_BENCH_RUNS    lengths of the runs of `latency`, the first one is what others are held to: 10,1000,10000
+  XAGENT_BENCH_GROWTH  sizes of the ledgers of `growth`, likewise: 10000,1000000,10000000
+  XAGENT_BENCH_EVENTS  events that `verify` and `memory` are about, at least: 5000000
+
+Examples:
+  ./dev bench ledger
+  XAGENT_BENCH_GROWTH=1000,100000 ./dev bench ledger growth
+  XAGENT_BENCH_EVENTS=200000 ./dev bench ledger verify memory";
 
 struct Now;
 
@@ -31,14 +59,24 @@ fn ledger(url: &str) -> Ledger {
     Ledger::connect(url, Arc::new(Now), LedgerOptions::default()).unwrap()
 }
 
+/// The numbers that a variable lists, or these.
+fn numbers<const N: usize>(variable: &str, default: [u64; N]) -> Vec<u64> {
+    let Ok(text) = std::env::var(variable) else { return default.to_vec() };
+    let number = |text: &str| text.trim().parse().unwrap_or_else(|_| panic!("{variable}: `{text}` is no number"));
+    text.split(',').map(number).collect()
+}
+
 async fn run(url: &str, parts: &[&str]) -> String {
     xagent_ledger::migrate(url).await.unwrap();
+    let databases = Databases::of(url);
     let mut report = String::new();
     for part in parts {
         report += &match *part {
-            "append" => append::table(url).await,
-            "growth" => growth::table(url).await,
-            _ => growth::verification(url).await,
+            "append" => append::table(&databases.copy("append").await).await,
+            "latency" => latency::table(&databases.copy("latency").await).await,
+            "growth" => growth::table(&databases).await,
+            "verify" => verify::rate(&databases).await,
+            _ => verify::memory(&databases).await,
         };
         report.push('\n');
     }
@@ -46,7 +84,11 @@ async fn run(url: &str, parts: &[&str]) -> String {
 }
 
 fn main() {
-    let asked: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
+    let (flags, asked): (Vec<_>, Vec<_>) = std::env::args().skip(1).partition(|argument| argument.starts_with('-'));
+    if flags.iter().any(|flag| flag == "--help" || flag == "-h") {
+        println!("{HELP}");
+        return;
+    }
     let unknown = asked.iter().find(|part| !PARTS.contains(&part.as_str()));
     assert!(unknown.is_none(), "there is no part {unknown:?}; the parts are {PARTS:?}");
     let parts: Vec<_> = PARTS.into_iter().filter(|part| asked.is_empty() || asked.iter().any(|a| a == part)).collect();

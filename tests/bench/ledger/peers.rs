@@ -6,9 +6,8 @@ use std::time::{Duration, Instant};
 
 use cqrs_es::persist::{PersistedEventRepository, SerializedEvent};
 use postgres_es::PostgresEventRepository;
-use serde_json::json;
 use sqlx::{PgConnection, PgPool};
-use xagent_domain::tool::{Registration, Tool, ToolEvent};
+use xagent_domain::tool::{Tool, ToolEvent};
 use xagent_domain::{CanonicalJson, Digest, Metadata, Tenant};
 use xagent_ledger::{Append, CommandKey, Expected, Folded, Ledger};
 
@@ -18,21 +17,7 @@ const TURN: Duration = Duration::from_secs(1);
 
 /// An event whose payload has about so many bytes.
 pub fn event(bytes: usize) -> ToolEvent {
-    ToolEvent::ToolRegistered(Box::new(Registration {
-        name: "tool".to_owned(),
-        description: "x".repeat(bytes.saturating_sub(220)),
-        schema: CanonicalJson::of(&json!({})).unwrap(),
-        executor: xagent_domain::run::Executor::Client,
-        risk: "low".to_owned(),
-        idempotent: false,
-        consequential: false,
-        reads_untrusted: false,
-        paths: Vec::new(),
-        urls: Vec::new(),
-        code: Default::default(),
-        trusted_source: false,
-        roles: Default::default(),
-    }))
+    xagent_tests::registered("tool", "x".repeat(bytes.saturating_sub(220)))
 }
 
 pub fn metadata() -> Metadata {
@@ -41,18 +26,18 @@ pub fn metadata() -> Metadata {
 
 /// Each writer appends to a stream of its own, one event of 1 KB and one idempotency key at a time.
 pub async fn ours(ledger: Ledger, writers: usize, turn: String) -> Figures {
-    let (event, metadata) = (event(1024), metadata());
+    let event = event(1024);
     measure(writers, TURN, move |writer, sequence| {
-        let (ledger, events, metadata) = (ledger.clone(), vec![event.clone()], metadata.clone());
-        let key = format!("{turn}-{writer}-{sequence}-{}", "k".repeat(20)).parse().unwrap();
+        let (ledger, events) = (ledger.clone(), vec![event.clone()]);
+        let key = format!("{turn}-{writer}-{sequence}-{}", "k".repeat(20));
         let append = Append {
             tenant: Tenant::default_tenant(),
             aggregate_id: format!("{turn}-{writer}"),
             expected: Expected::Exactly(sequence),
             events,
             blobs: Vec::new(),
-            metadata,
-            command: Some(CommandKey { id: key, body: Digest::of(b"body") }),
+            metadata: Metadata { command_id: key.clone(), ..metadata() },
+            command: Some(CommandKey { id: key.parse().unwrap(), body: Digest::of(b"body") }),
         };
         async move {
             ledger.append::<Tool>(append).await.unwrap();

@@ -8,10 +8,10 @@ use futures::future::join_all;
 use serde_json::{Value, json};
 use sqlx::{Executor, PgPool};
 use tokio::process::Command;
-use xagent_domain::run::Executor as Performer;
-use xagent_domain::tool::{Registration, Tool, ToolEvent};
-use xagent_domain::{Blob, CanonicalJson, Digest, Metadata, Tenant};
+use xagent_domain::tool::{Tool, ToolEvent};
+use xagent_domain::{Blob, Digest, Metadata, Tenant};
 use xagent_ledger::{Append, Appended, CommandKey, Expected, Ledger, LedgerError, LedgerOptions};
+use xagent_tests::registered;
 
 use super::{Now, binary, folder, postgres};
 
@@ -34,6 +34,8 @@ impl Bare {
 
     async fn with(options: LedgerOptions) -> Self {
         let database_url = postgres::database().await;
+        // Soon, so that streams of tests have snapshots.
+        let options = LedgerOptions { snapshot_every: 8, ..options };
         let ledger = Ledger::connect(&database_url, Arc::new(Now), options.clone()).unwrap();
         let superuser = PgPool::connect(&database_url).await.unwrap();
         Self { database_url, ledger, superuser, options, folder: folder("bare-") }
@@ -89,7 +91,7 @@ impl Bare {
             tenant: Tenant::default_tenant(),
             aggregate_id: stream(number),
             expected: Expected::Any,
-            events: vec![registered(number), registered(number)],
+            events: vec![registered(format!("tool-{number}"), "x".repeat(100)); 2],
             blobs: vec![content],
             metadata: Metadata {
                 actor: "alice".to_owned(),
@@ -160,22 +162,4 @@ impl Bare {
 /// The stream of the command of this number.
 pub fn stream(number: u32) -> String {
     format!("default/tool-{}", number % 30)
-}
-
-fn registered(number: u32) -> ToolEvent {
-    ToolEvent::ToolRegistered(Box::new(Registration {
-        name: format!("tool-{number}"),
-        description: "x".repeat(100),
-        schema: CanonicalJson::of(&json!({})).unwrap(),
-        executor: Performer::Client,
-        risk: "low".to_owned(),
-        idempotent: false,
-        consequential: false,
-        reads_untrusted: false,
-        paths: Vec::new(),
-        urls: Vec::new(),
-        code: Default::default(),
-        trusted_source: false,
-        roles: Default::default(),
-    }))
 }

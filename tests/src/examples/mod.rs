@@ -1,0 +1,123 @@
+//! An example of each event there is. Which ones there are is asked of the domain, so that none can be forgotten: a new one
+//! has no example here, and the test that walks them says so.
+
+mod parts;
+mod run;
+
+use std::fmt;
+
+use serde::de::{DeserializeOwned, Deserializer, Error, Visitor};
+use serde::forward_to_deserialize_any;
+use xagent_domain::access::AccessEvent;
+use xagent_domain::bundle::{BundleEvent, Manifest};
+use xagent_domain::tool::ToolEvent;
+use xagent_domain::{Digest, Event};
+
+use crate::tool::registered;
+pub use parts::Parts;
+
+/// Events of one kind of aggregate.
+pub trait Examples: Event {
+    /// An example of the event of this name. Content it refers to that is too large for an event is left in `parts`.
+    fn example(name: &str, parts: &mut Parts) -> Self;
+
+    /// An example of each event, in the order the domain lists them.
+    fn all(parts: &mut Parts) -> Vec<Self> {
+        let example = |name: &&str| {
+            let event = Self::example(name, parts);
+            assert_eq!(event.event_type(), *name);
+            event
+        };
+        names::<Self>().iter().map(example).collect()
+    }
+}
+
+/// The names of all events of a kind, as the domain lists them.
+pub fn names<E: DeserializeOwned>() -> &'static [&'static str] {
+    let Err(Variants(names)) = E::deserialize(Probe).map(drop) else { panic!("it is made of nothing") };
+    assert!(!names.is_empty());
+    names
+}
+
+/// Asked for an enum, it answers with the variants that are asked for.
+struct Probe;
+
+#[derive(Debug)]
+struct Variants(&'static [&'static str]);
+
+impl fmt::Display for Variants {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.0)
+    }
+}
+
+impl std::error::Error for Variants {}
+
+impl Error for Variants {
+    fn custom<T: fmt::Display>(message: T) -> Self {
+        panic!("events are enums: {message}")
+    }
+}
+
+impl<'de> Deserializer<'de> for Probe {
+    type Error = Variants;
+
+    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Variants> {
+        Err(Variants(&[]))
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        variants: &'static [&'static str],
+        _: V,
+    ) -> Result<V::Value, Variants> {
+        Err(Variants(variants))
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 char str string bytes byte_buf option unit unit_struct newtype_struct
+        seq tuple tuple_struct map struct identifier ignored_any
+    }
+}
+
+fn unknown(name: &str) -> ! {
+    panic!("`{name}` is new: give an example of it here")
+}
+
+impl Examples for ToolEvent {
+    fn example(name: &str, parts: &mut Parts) -> Self {
+        match name {
+            "DecisionMade" => Self::DecisionMade(parts.decision()),
+            "ToolRegistered" => registered("tool", "é \u{1F600} \"quoted\" \\ \u{7f}"),
+            "ToolRetired" => Self::ToolRetired { reason: "worn out".to_owned() },
+            other => unknown(other),
+        }
+    }
+}
+
+impl Examples for AccessEvent {
+    fn example(name: &str, parts: &mut Parts) -> Self {
+        match name {
+            "DecisionMade" => Self::DecisionMade(parts.decision()),
+            other => unknown(other),
+        }
+    }
+}
+
+impl Examples for BundleEvent {
+    fn example(name: &str, parts: &mut Parts) -> Self {
+        let digest = Digest::of(b"bundle");
+        match name {
+            "DecisionMade" => Self::DecisionMade(parts.decision()),
+            "BundlePublished" => {
+                let modules = [("tools.rego".to_owned(), parts.large("text/x-rego"))].into();
+                let data = parts.small("{}", "application/json");
+                Self::BundlePublished(Box::new(Manifest { digest, modules, data, tests_passed: 7 }))
+            }
+            "BundleActivated" => Self::BundleActivated { digest, previous: Some(Digest::of(b"previous")) },
+            "BundleRetired" => Self::BundleRetired { digest, reason: "superseded".to_owned() },
+            other => unknown(other),
+        }
+    }
+}
