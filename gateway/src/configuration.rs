@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use xagent_policies::Trust;
 use xagent_projections::Place;
 use xagent_tree::Signer;
 
@@ -27,6 +28,8 @@ pub struct Configuration {
     pub signing: Signing,
     /// Where checkpoints are mirrored to.
     pub checkpoint_mirror: Option<Place>,
+    /// Whose signatures on policy bundles are believed.
+    pub bundle_trust: Trust,
     /// Bounds of one policy decision, in milliseconds.
     pub policy_timeout_ms: u64,
 }

@@ -82,7 +82,8 @@ impl Server {
 
         let stages: [CancellationToken; 3] = Default::default();
         let secret = Arc::new(configuration.secret.clone());
-        let routes = router(Doors { commands: commands.clone(), views, bus, notary: notary.clone(), secret });
+        let (bundle_trust, notary_too) = (configuration.bundle_trust.clone(), notary.clone());
+        let routes = router(Doors { commands: commands.clone(), views, bus, notary: notary_too, secret, bundle_trust });
         let doors = tokio::spawn(serve(listener, routes, stages[0].clone()));
         let workers = tokio::spawn(govern(commands, stock, worker, stages[1].clone()));
         let mut readers = vec![

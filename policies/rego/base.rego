@@ -18,3 +18,6 @@ acts_for_others if "operator" in input.principal.roles
 acts_for_others if "*" in input.principal.scopes
 
 reason(code, rule, message) := {"code": code, "message": message, "rule": rule}
+
+# Engines fold letters beyond ASCII differently, so only ASCII is folded.
+ascii_lower(text) := strings.replace_n(data.config.ascii_lower, text)

@@ -41,8 +41,9 @@ paths_ok if {
 }
 
 no_secret(path) if {
+	folded := base.ascii_lower(path)
 	every pattern in data.config.secret_patterns {
-		regex.match(pattern, lower(path)) == false
+		regex.match(pattern, folded) == false
 	}
 }
 

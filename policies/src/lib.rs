@@ -4,14 +4,15 @@
 
 mod bundle;
 mod check;
+mod diff;
 mod embedded;
-mod lint;
 pub mod normalise;
 
 use xagent_domain::{CanonicalJson, Digest, Entrypoint, Evaluation};
 
-pub use bundle::{Bundle, BundleError};
-pub use check::{CheckError, Checked, check};
+pub use bundle::{Bundle, BundleError, Files, Key, Trust};
+pub use check::{CheckError, Checked, Finding, ModuleCoverage, TestReport, TestResult, check, test};
+pub use diff::{Change, DataChange, Diff, ModuleDiff, RuleChange, diff};
 pub use embedded::Embedded;
 
 /// What answers a question under a bundle. An engine never fails: whatever goes wrong is an outcome, and denies.

@@ -16,7 +16,7 @@ use xagent_ledger::{CommandKey, Ledger, Receipt};
 use xagent_policies::Embedded;
 
 pub use calls::{ProposedCall, ToolRequest};
-pub use law::Published;
+pub use law::{Activated, Published};
 pub use runs::{RunRequest, StartedRun};
 
 use crate::governed::{Executed, Request};
@@ -57,6 +57,7 @@ pub struct Commands {
     engine: Arc<Embedded>,
     ids: Ids,
     options: Arc<CommandsOptions>,
+    lawmaking: Arc<law::Lawmaking>,
 }
 
 /// What a command is about, before it becomes a request.
@@ -72,7 +73,7 @@ impl Commands {
     /// Over an executor, with the engine that holds the bundles.
     pub fn new(executor: Executor, engine: Arc<Embedded>, options: CommandsOptions) -> Self {
         let catalog = Catalog::new(executor.ledger().clone());
-        Self { executor, catalog, engine, ids: Ids, options: Arc::new(options) }
+        Self { executor, catalog, engine, ids: Ids, options: Arc::new(options), lawmaking: Arc::default() }
     }
 
     /// The executor.

@@ -9,6 +9,7 @@ use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
+use super::bundle_keys::BundleKeys;
 use super::log::Log;
 use super::{CliError, Context, Home};
 use crate::configuration::Configuration;
@@ -67,6 +68,8 @@ pub struct Serve {
     workspaces: Vec<PathBuf>,
     #[command(flatten)]
     log: Log,
+    #[command(flatten)]
+    bundle_keys: BundleKeys,
     /// How long one policy decision may take, in milliseconds
     #[arg(long, env = "XAGENT_POLICY_TIMEOUT_MS", default_value_t = 500, value_name = "MS", value_parser = clap::value_parser!(u64).range(1..=10_000))]
     policy_timeout_ms: u64,
@@ -84,6 +87,7 @@ impl Serve {
             workspaces: self.workspaces,
             signing: self.log.signing(&context.home)?,
             checkpoint_mirror: self.log.mirror()?,
+            bundle_trust: self.bundle_keys.trust()?,
             policy_timeout_ms: self.policy_timeout_ms,
         };
         let server = start(&configuration).await?;

@@ -15,6 +15,7 @@ use xagent_projections::RunViews;
 use xagent_replay::Report;
 use xagent_stack::{InstanceLock, Need, Stack, StackOptions};
 
+use super::bundle_keys::BundleKeys;
 use super::client::Client;
 use super::home::Connection;
 use super::log::Log;
@@ -38,6 +39,8 @@ pub struct Up {
     servers: Servers,
     #[command(flatten)]
     log: Log,
+    #[command(flatten)]
+    bundle_keys: BundleKeys,
     /// The folder the sample run reviews, and the only one runs may work in
     #[arg(long, default_value = ".", value_name = "DIR")]
     workspace: PathBuf,
@@ -111,6 +114,7 @@ impl Up {
             workspaces: vec![workspace],
             signing: self.log.signing(&context.home)?,
             checkpoint_mirror: self.log.mirror()?,
+            bundle_trust: self.bundle_keys.trust()?,
             policy_timeout_ms: 500,
         })
     }
