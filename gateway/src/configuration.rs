@@ -28,6 +28,8 @@ pub struct Configuration {
     pub signing: Signing,
     /// Where checkpoints are mirrored to.
     pub checkpoint_mirror: Option<Place>,
+    /// How long an approval is valid, in seconds.
+    pub approval_ttl_s: u32,
     /// Whose signatures on policy bundles are believed.
     pub bundle_trust: Trust,
     /// Bounds of one policy decision, in milliseconds.

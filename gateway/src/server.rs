@@ -16,8 +16,6 @@ use xagent_projections::{Bus, CheckpointMirror, CheckpointRelay, Relay, RunProje
 use crate::configuration::{Configuration, Signing};
 use crate::rest::{Doors, router};
 
-/// How long an approval is valid: a day, in microseconds.
-const APPROVAL_TTL_US: i64 = 24 * 3600 * 1_000_000;
 /// How long the parts of a stopping server may take to come to their end.
 const DRAIN: Duration = Duration::from_secs(20);
 
@@ -65,8 +63,8 @@ impl Server {
         let engine = Arc::new(Embedded::new(limits));
         let law = Law::new(engine.clone(), limits, deciders());
         let executor = Executor::new(ledger.clone(), law, clock.clone());
-        let options =
-            CommandsOptions { workspaces: configuration.workspaces.clone(), approval_ttl_us: APPROVAL_TTL_US };
+        let approval_ttl_us = i64::from(configuration.approval_ttl_s) * 1_000_000;
+        let options = CommandsOptions { workspaces: configuration.workspaces.clone(), approval_ttl_us };
         let commands = Commands::new(executor, engine, options);
         let bus = Bus::connect(&configuration.nats_url).await.map_err(|error| StartError::Nats(error.to_string()))?;
         let views = RunViews::connect(&configuration.redis_url)?;

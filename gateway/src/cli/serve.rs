@@ -15,6 +15,9 @@ use super::{CliError, Context, Home};
 use crate::configuration::Configuration;
 use crate::server::Server;
 
+/// How long an approval is valid unless told otherwise.
+pub const A_DAY_S: u32 = 24 * 3600;
+
 /// Where the servers are: flag, environment, or the private instance of `xagent up`.
 #[derive(Args, Clone)]
 pub struct Servers {
@@ -73,6 +76,9 @@ pub struct Serve {
     /// How long one policy decision may take, in milliseconds
     #[arg(long, env = "XAGENT_POLICY_TIMEOUT_MS", default_value_t = 500, value_name = "MS", value_parser = clap::value_parser!(u64).range(1..=10_000))]
     policy_timeout_ms: u64,
+    /// How long an approval is valid, in seconds; a call must have started by then
+    #[arg(long, env = "XAGENT_APPROVAL_TTL_S", default_value_t = A_DAY_S, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
+    approval_ttl_s: u32,
 }
 
 impl Serve {
@@ -89,6 +95,7 @@ impl Serve {
             checkpoint_mirror: self.log.mirror()?,
             bundle_trust: self.bundle_keys.trust()?,
             policy_timeout_ms: self.policy_timeout_ms,
+            approval_ttl_s: self.approval_ttl_s,
         };
         let server = start(&configuration).await?;
         let url = format!("http://{}", server.address);

@@ -21,7 +21,7 @@ use super::home::Connection;
 use super::log::Log;
 use super::replay::{Replayer, told};
 use super::run::{all_events, ended, waiting_approval};
-use super::serve::{Servers, asked_to_stop, log_to, start};
+use super::serve::{A_DAY_S, Servers, asked_to_stop, log_to, start};
 use super::story::{Step, steps, tell};
 use super::terminal::Paint;
 use super::{CliError, Context};
@@ -116,6 +116,7 @@ impl Up {
             checkpoint_mirror: self.log.mirror()?,
             bundle_trust: self.bundle_keys.trust()?,
             policy_timeout_ms: 500,
+            approval_ttl_s: A_DAY_S,
         })
     }
 }
