@@ -12,7 +12,7 @@ pub enum AccessEvent {
     /// A command that the law allowed and the state refused, where who tried must be known: one about an approval.
     CommandRefused {
         /// What was asked, by whom.
-        command: Intent,
+        command: Box<Intent>,
         /// A stable code, for example `approval_used`.
         code: String,
         /// For people.

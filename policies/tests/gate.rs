@@ -1,6 +1,6 @@
 //! The gate, as policy authors meet it: each trap has a bundle that is refused for it, with its place and the remedy.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
 
@@ -119,6 +119,9 @@ fn not_before_a_builtin_is_refused() {
     refused("ok if not startswith(input.a, \"x\")\n", "unsafe_form", "startswith");
     refused("ok if not f(to_number(input.a))\n\nf(x) if x == 1\n", "unsafe_form", "to_number");
     passes("ok if regex.match(`x`, input.a) == false\n", &json!({}));
+    let known = json!({"known": {"a": 1}});
+    passes("ok if {\n\tinput.a == 1\n\tnot input.b in object.keys(data.known)\n}\n", &known);
+    refused("ok if not input.b in object.keys(input.known)\n", "unsafe_form", "object.keys");
     passes("ok if {\n\tinput.a == 1\n\tnot input.regex.match\n}\n", &json!({}));
 }
 

@@ -47,7 +47,13 @@ async fn propose(api: Api, left: Arc<AtomicUsize>, done: Arc<AtomicUsize>) -> Ve
                 return runs;
             }
             let body = json!({"tool": "search", "arguments": {"number": number}});
-            api.post(&path, &body).await.expect(201);
+            // A machine that is too busy says so, and the same command is repeated under its key.
+            let key = format!("{}-{number}", runs.len());
+            until("the call is proposed", async || {
+                let answer = api.post_with_key(&path, &body, &format!("{key}-{}", &path[9..41])).await;
+                (answer.status != 503).then(|| answer.expect(201))
+            })
+            .await;
             done.fetch_add(1, Ordering::Relaxed);
         }
     }

@@ -200,7 +200,7 @@ impl Executor {
         metadata: &Metadata,
     ) -> Result<(), CommandError> {
         let Some((code, message)) = refusal.of_an_approval() else { return Ok(()) };
-        let (command, code, message) = (intent.clone(), code.to_owned(), message.to_owned());
+        let (command, code, message) = (Box::new(intent.clone()), code.to_owned(), message.to_owned());
         self.keep(tenant, AccessEvent::CommandRefused { command, code, message }, Vec::new(), metadata).await
     }
 

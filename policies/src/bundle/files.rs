@@ -1,7 +1,7 @@
 //! The files a bundle is made of, from a folder or an archive, and what they add up to.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::{Map, Value};
 use xagent_domain::CanonicalJson;
@@ -148,6 +148,6 @@ fn relative(folder: &Path, path: &Path) -> Result<String, BundleError> {
     parts.map(|parts| parts.join("/")).ok_or_else(unnamed)
 }
 
-fn unreadable(path: &PathBuf, error: &std::io::Error) -> BundleError {
+fn unreadable(path: &Path, error: &std::io::Error) -> BundleError {
     unfit(&path.display().to_string(), &error.to_string())
 }

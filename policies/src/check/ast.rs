@@ -11,6 +11,7 @@ pub(crate) struct Span {
 }
 
 #[derive(Debug, Deserialize)]
+#[expect(clippy::enum_variant_names, reason = "the names are those regorus writes")]
 pub(crate) enum Expr {
     String { span: Span, value: String },
     RawString { span: Span, value: String },

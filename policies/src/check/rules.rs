@@ -243,7 +243,7 @@ impl<'a> Rules<'a> {
 }
 
 /// The statements of a query and of all queries in it.
-pub(crate) fn literals<'a>(query: &'a Query) -> Vec<&'a Literal> {
+pub(crate) fn literals(query: &Query) -> Vec<&Literal> {
     let mut found = Vec::new();
     query.walk(&mut |node| {
         if let Node::Literal(literal) = node {
