@@ -99,6 +99,24 @@ impl LedgerError {
         if away { Self::Unavailable { operation, detail } } else { Self::Failed { operation, detail } }
     }
 
+    /// The same for the appender's own connection.
+    pub(crate) fn session(operation: &'static str, error: &tokio_postgres::Error) -> Self {
+        let Some(database) = error.as_db_error() else {
+            // Whatever the server did not say itself, it may not have heard.
+            return Self::Unavailable { operation, detail: chain(error) };
+        };
+        let lacks_range =
+            database.code().code() == "23514" && database.table() == Some("events") && database.constraint().is_none();
+        if lacks_range {
+            return Self::Unavailable { operation, detail: NO_RANGE.to_owned() };
+        }
+        let detail = format!("error returned from database: {}", database.message());
+        match passes(database.code().code()) {
+            true => Self::Unavailable { operation, detail },
+            false => Self::Failed { operation, detail },
+        }
+    }
+
     /// What happened, without the operation.
     pub(crate) fn detail(&self) -> String {
         match self {
@@ -120,6 +138,12 @@ impl LedgerError {
 
 const NO_RANGE: &str = "there is no range for events at these positions yet; one is being added, try again. If that goes \
                         on, the log says why (`ledger.range.failed`)";
+
+/// An error with all that caused it.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
 
 /// Postgres found no partition for a row: the one breach of `events` that names no constraint.
 fn lacks_range(error: &dyn sqlx::error::DatabaseError) -> bool {

@@ -94,11 +94,14 @@ async fn a_lost_batch_is_not_taken_for_one_of_another_process_that_ends_alike() 
     let mut gate = Gate::close(&database).await;
     let first = tokio::spawn(appended(ledger.clone(), "w2", "w", 1));
     gate.waiting(1).await;
+    let mut cutting = proxy.cut_second(Cut::Request, Call::Write);
+    let second = tokio::spawn(appended(ledger.clone(), "v1", "v", 0));
+    cutting.spared().await;
+    // With two batches on their way, these two gather.
     let both = {
         let ledger = ledger.clone();
         tokio::spawn(async move { join(append(&ledger, "x1", "x", 0), append(&ledger, "c1", "c", 0)).await })
     };
-    let mut cutting = proxy.cut(Cut::Request, Call::Write);
     gate.open().await;
     first.await.unwrap().unwrap();
     cutting.reached().await;
@@ -106,10 +109,39 @@ async fn a_lost_batch_is_not_taken_for_one_of_another_process_that_ends_alike() 
     append(&other, "y1", "y", 0).await.unwrap();
     let theirs = append(&other, "c1", "c", 0).await.unwrap();
     cutting.go().await;
+    second.await.unwrap().unwrap();
     let (alone, repeated) = both.await.unwrap();
     assert_eq!(repeated.unwrap().receipt, theirs.receipt);
     let alone = alone.unwrap().receipt;
     assert_eq!(ledger.load::<Tool>(&"default".parse().unwrap(), "default/x").await.unwrap().sequence, 1);
     assert_eq!(ledger.range(alone.first_position - 1, 1).await.unwrap()[0].leaf_hash, alone.leaf_hashes[0]);
-    is_whole(&ledger, 5).await;
+    is_whole(&ledger, 6).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_batches_lost_together_are_each_found_or_repeated_as_a_whole() {
+    let database = Database::start().await;
+    let proxy = Proxy::start(database.url()).await;
+    let ledger = ledger_at(proxy.url());
+    append(&ledger, "a1", "a", 0).await.unwrap();
+    for (cut, from) in [(Cut::Work, 1), (Cut::Late, 4), (Cut::Request, 7)] {
+        let mut gate = Gate::close(&database).await;
+        let key = |number: u64| format!("a{number}");
+        let first = tokio::spawn(appended(ledger.clone(), key(from + 1), "a", from));
+        gate.waiting(1).await;
+        let mut cutting = proxy.cut(cut, Call::Write);
+        let second = tokio::spawn(appended(ledger.clone(), key(from + 2), "a", from + 1));
+        cutting.reached().await;
+        cutting.let_go();
+        // Behind the first one, the question what became of both.
+        gate.waiting(2).await;
+        gate.open().await;
+        cutting.go().await;
+        for (asked, position) in [(first, from + 1), (second, from + 2)] {
+            let receipt = asked.await.unwrap().unwrap().receipt;
+            assert_eq!((receipt.last_position, receipt.sequence), (position, position), "{cut:?}");
+        }
+        append(&ledger, &key(from + 3), "a", from + 2).await.unwrap();
+        is_whole(&ledger, from + 3).await;
+    }
 }

@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use xagent_tests::PATIENCE;
 
-use crate::wire::{Call, Message, Prepared};
+use crate::wire::{Call, Incoming, Message, Prepared};
 
 /// At which moment the connection is cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +30,8 @@ pub enum Cut {
 struct Armed {
     cut: Cut,
     call: Call,
+    /// Told when a call was let through; the next one is cut then.
+    spares: Option<oneshot::Sender<()>>,
     reached: oneshot::Sender<()>,
     go: oneshot::Receiver<()>,
     answered: oneshot::Sender<Option<bool>>,
@@ -37,6 +39,7 @@ struct Armed {
 
 /// A cut that is to come, from its maker's side.
 pub struct Cutting {
+    spared: oneshot::Receiver<()>,
     reached: oneshot::Receiver<()>,
     go: Option<oneshot::Sender<()>>,
     answered: oneshot::Receiver<Option<bool>>,
@@ -51,6 +54,14 @@ pub struct Proxy {
 struct Side {
     from: BufReader<OwnedReadHalf>,
     to: OwnedWriteHalf,
+}
+
+/// The server's side of a connection, and what it still owes the client.
+struct Server {
+    from: Incoming,
+    to: OwnedWriteHalf,
+    /// How often it will say that it is ready again: once after the connection is made, and once per request.
+    owed: usize,
 }
 
 impl Proxy {
@@ -79,29 +90,58 @@ impl Proxy {
 
     /// Cuts the connection that next makes this call.
     pub fn cut(&self, cut: Cut, call: Call) -> Cutting {
+        self.arm(cut, call, false)
+    }
+
+    /// Cuts the connection that makes this call for the second time.
+    pub fn cut_second(&self, cut: Cut, call: Call) -> Cutting {
+        self.arm(cut, call, true)
+    }
+
+    fn arm(&self, cut: Cut, call: Call, spare: bool) -> Cutting {
+        let (spares, spared) = oneshot::channel();
+        let spares = Some(spares).filter(|_| spare);
         let ((reached, reaches), (go, goes), (answered, answers)) =
             (oneshot::channel(), oneshot::channel(), oneshot::channel());
-        let armed = Armed { cut, call, reached, go: goes, answered };
+        let armed = Armed { cut, call, spares, reached, go: goes, answered };
         assert!(self.armed.lock().unwrap().replace(armed).is_none(), "one cut at a time");
-        Cutting { reached: reaches, go: Some(go), answered: answers }
+        Cutting { spared, reached: reaches, go: Some(go), answered: answers }
     }
 
     fn armed_for(&self, call: Call) -> Option<Armed> {
-        self.armed.lock().unwrap().take_if(|armed| armed.call == call)
+        let mut armed = self.armed.lock().unwrap();
+        match armed.as_mut().filter(|armed| armed.call == call)?.spares.take() {
+            Some(spares) => {
+                spares.send(()).unwrap_or_default();
+                None
+            }
+            None => armed.take(),
+        }
     }
 
     async fn serve(&self, client: TcpStream, server: &str) -> io::Result<()> {
-        let (mut client, mut server) = (Side::of(client)?, Side::of(TcpStream::connect(server).await?)?);
+        let (mut client, server) = (Side::of(client)?, Side::of(TcpStream::connect(server).await?)?);
+        let mut server = Server { from: Incoming::of(server.from), to: server.to, owed: 1 };
         server.to.write_all(&Message::read_first(&mut client.from).await?).await?;
-        let mut prepared = Prepared::default();
+        let (mut prepared, mut asked) = (Prepared::default(), Incoming::of(client.from));
         loop {
-            let (armed, request) = tokio::select! {
-                cut = self.requests(&mut client.from, &mut server.to, &mut prepared) => cut?,
-                ended = tokio::io::copy_buf(&mut server.from, &mut client.to) => return ended.map(drop),
+            let message = tokio::select! {
+                message = asked.next() => message?,
+                answer = server.from.next() => {
+                    server.pass_on(&answer?, &mut client.to).await?;
+                    continue;
+                }
             };
+            let Some(armed) = prepared.hear(&message).and_then(|call| self.armed_for(call)) else {
+                server.owed += usize::from(message.asks());
+                server.to.write_all(&message.bytes).await?;
+                continue;
+            };
+            let request = asked.rest_of(message).await?;
             match armed.cut {
                 Cut::Answer => {
                     server.to.write_all(&request).await?;
+                    server.settle(&mut client.to).await?;
                     let (answer, done) = server.answer().await?;
                     if done == Some(true) || armed.call == Call::Ask {
                         return armed.happen(done).await;
@@ -115,31 +155,8 @@ impl Proxy {
                     server.to.write_all(&request[..request.len() / 2]).await?;
                     return armed.happen(None).await;
                 }
-                Cut::Work | Cut::Late => return armed.outlive(client, server, &request).await,
+                Cut::Work | Cut::Late => return armed.outlive((asked, client.to), server, &request).await,
             }
-        }
-    }
-
-    /// Passes on what a client asks, until a call that is to be cut: that is kept back.
-    async fn requests(
-        &self,
-        from: &mut BufReader<OwnedReadHalf>,
-        to: &mut OwnedWriteHalf,
-        prepared: &mut Prepared,
-    ) -> io::Result<(Armed, Vec<u8>)> {
-        loop {
-            let message = Message::read(from).await?;
-            let Some(armed) = prepared.hear(&message).and_then(|call| self.armed_for(call)) else {
-                to.write_all(&message.bytes).await?;
-                continue;
-            };
-            let (mut request, mut last) = (message.bytes, message.kind);
-            while last != b'S' {
-                let message = Message::read(from).await?;
-                last = message.kind;
-                request.extend(message.bytes);
-            }
-            return Ok((armed, request));
         }
     }
 }
@@ -155,7 +172,7 @@ impl Armed {
     }
 
     /// The client is cut off, and the server gets the request all the same, at once or when it may.
-    async fn outlive(self, client: Side, mut server: Side, request: &[u8]) -> io::Result<()> {
+    async fn outlive(self, client: (Incoming, OwnedWriteHalf), mut server: Server, request: &[u8]) -> io::Result<()> {
         if self.cut == Cut::Work {
             server.to.write_all(request).await?;
         }
@@ -169,7 +186,7 @@ impl Armed {
             self.go.await.unwrap_or_default();
             drop(client);
         }
-        let done = server.answer().await.ok().and_then(|(_, done)| done);
+        let done = server.last_answer().await.ok().and_then(|(_, done)| done);
         self.answered.send(done).unwrap_or_default();
         Ok(())
     }
@@ -181,12 +198,36 @@ impl Side {
         let (from, to) = stream.into_split();
         Ok(Self { from: BufReader::new(from), to })
     }
+}
 
-    /// The server's answer up to where it is ready again, and whether it says that a batch is in.
+impl Server {
+    async fn pass_on(&mut self, answer: &Message, to: &mut OwnedWriteHalf) -> io::Result<()> {
+        self.owed -= usize::from(answer.is_ready());
+        to.write_all(&answer.bytes).await
+    }
+
+    /// Passes on what it owes.
+    async fn settle(&mut self, to: &mut OwnedWriteHalf) -> io::Result<()> {
+        while self.owed > 0 {
+            let answer = self.from.next().await?;
+            self.pass_on(&answer, to).await?;
+        }
+        Ok(())
+    }
+
+    /// Its answer to what it was asked after all that it owes.
+    async fn last_answer(&mut self) -> io::Result<(Vec<u8>, Option<bool>)> {
+        for _ in 0..self.owed {
+            self.answer().await?;
+        }
+        self.answer().await
+    }
+
+    /// Its next answer, up to where it is ready again, and whether it says that a batch is in.
     async fn answer(&mut self) -> io::Result<(Vec<u8>, Option<bool>)> {
         let (mut answer, mut done) = (Vec::new(), None);
         loop {
-            let message = Message::read(&mut self.from).await?;
+            let message = self.from.next().await?;
             done = message.says_done().or(done);
             answer.extend(&message.bytes);
             if message.is_ready() {
@@ -197,6 +238,11 @@ impl Side {
 }
 
 impl Cutting {
+    /// Waits until the first call was let through.
+    pub async fn spared(&mut self) {
+        tokio::time::timeout(PATIENCE, &mut self.spared).await.unwrap().unwrap();
+    }
+
     /// Waits until it has come to the cut.
     pub async fn reached(&mut self) {
         tokio::time::timeout(PATIENCE, &mut self.reached).await.unwrap().unwrap();

@@ -21,6 +21,17 @@ pub(super) struct Knowledge {
     pub sequences: HashMap<Stream, u64>,
     /// Keys that were used before.
     pub keys: HashSet<(Tenant, CommandId)>,
+    /// Where keys are that no unique index guards.
+    pub key_range: KeyRange,
+}
+
+/// The range of positions whose keys a unique index guards.
+#[derive(Clone, Copy, Default)]
+pub(super) struct KeyRange {
+    /// The position after it; 0 where that is not known.
+    pub past: u64,
+    /// Whether there are keys outside of it.
+    pub earlier: bool,
 }
 
 /// A planned batch.
@@ -165,6 +176,14 @@ impl Batch {
     /// Whether the plan rests on something that has to be asked for first.
     pub(super) fn is_blind(&self) -> bool {
         self.verdicts.iter().any(|verdict| matches!(verdict, Verdict::Unknown))
+    }
+
+    /// Whether nothing has to be looked up to write it, and there are no blobs: that is how most batches are.
+    pub(super) fn is_plain(&self, keys: KeyRange) -> bool {
+        !keys.earlier
+            && self.ground.position < keys.past
+            && self.streams.iter().all(|check| check.expected.is_none())
+            && self.placed().all(|command| command.blobs.is_empty())
     }
 
     /// The commands that go in, with their receipts.

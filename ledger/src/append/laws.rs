@@ -111,6 +111,7 @@ impl Model {
                 .filter(|number| self.keys.contains(number))
                 .map(|number| (Tenant::default_tenant(), key(number).id))
                 .collect(),
+            ..Knowledge::default()
         }
     }
 

@@ -1,14 +1,20 @@
-//! The appender's own connection: no pool to ask, its statements stay prepared, and the lock it may hold goes with it.
+//! The appender's own connection: its statements stay prepared, the lock it may hold goes with it, and a batch can be sent
+//! over it while the one before is still being committed, which the server then takes on without a pause. That is why it is
+//! not one of the pool's.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::postgres::{PgArguments, PgConnectOptions, PgRow};
-use sqlx::query::Query;
-use sqlx::{Connection, Executor, PgConnection, Postgres, Row};
+use sqlx::ConnectOptions;
+use sqlx::postgres::PgConnectOptions;
+use tokio::task::AbortHandle;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, Config, NoTls, Row, Statement};
 use xagent_domain::Digest;
 
 use super::batch::Batch;
-use super::statement::{Answers, answers, ask, write};
+use super::columns::Columns;
+use super::statement::{Answers, RELEASE, Statements, answers, keys, streams};
 use super::{OPERATION, Pending, Stream, failed};
 use crate::LedgerError;
 use crate::connect::SESSION;
@@ -22,86 +28,147 @@ const PLANS: &str = "SET plan_cache_mode = force_generic_plan; SET enable_seqsca
 /// A connection that is made when it is needed, and given up after an error.
 pub(super) struct Link {
     connect: PgConnectOptions,
-    connection: Option<PgConnection>,
+    session: Option<Arc<Session>>,
     patience: Duration,
     /// Whether the session holds the lock since it asked.
     holding: bool,
 }
 
+/// An open connection. What is asked of it is answered in the order in which it was asked.
+pub(super) struct Session {
+    client: Client,
+    statements: Statements,
+    connection: AbortHandle,
+    patience: Duration,
+}
+
 impl Link {
     /// Not connected yet; each call may take `patience`.
     pub(super) fn new(connect: PgConnectOptions, patience: Duration) -> Self {
-        Self { connect, connection: None, patience, holding: false }
+        Self { connect, session: None, patience, holding: false }
     }
 
-    /// Writes a batch; tells whether the ledger was where the batch says. The lock is given up.
+    /// The open connection, unless it holds the lock.
+    pub(super) fn session(&self) -> Option<Arc<Session>> {
+        self.session.clone().filter(|_| !self.holding)
+    }
+
+    /// Writes a batch under the lock; tells whether the ledger was where the batch says. The lock is given up.
     pub(super) async fn write(&mut self, batch: &Batch) -> Result<bool, LedgerError> {
-        let row = self.row(write(batch, self.holding)).await?;
+        let written = self.open().await?.write(batch, self.holding).await;
+        self.noted(written.as_ref().err());
         self.holding = false;
-        row.try_get(0).map_err(|error| LedgerError::database(OPERATION, &error))
+        written
     }
 
     /// Takes the lock, and finds out where everything is.
-    pub(super) async fn ask(&mut self, streams: &[Stream], commands: &[Pending]) -> Result<Answers, LedgerError> {
+    pub(super) async fn ask(&mut self, asked: &[Stream], commands: &[&Pending]) -> Result<Answers, LedgerError> {
         if self.holding {
             self.hang_up();
         }
-        let row = self.row(ask(streams, commands)).await?;
+        let session = self.open().await?;
+        let ((types, ids), (tenants, keys)) = (streams(asked), keys(commands));
+        let answered = session.row(&session.statements.ask, &[&types, &ids, &tenants, &keys]).await;
+        self.noted(answered.as_ref().err());
+        let answered = answered?;
         self.holding = true;
-        answers(&row).map_err(|error| LedgerError::database(OPERATION, &error))
+        answers(&answered)
     }
 
     /// Gives up the lock where there is nothing to write.
     pub(super) async fn release(&mut self) -> Result<(), LedgerError> {
-        let sql = "SELECT pg_advisory_unlock(7281094552), set_config('idle_session_timeout', '0', false)";
-        self.row(sqlx::query(sql)).await?;
+        let session = self.open().await?;
+        let released = session.within(session.client.batch_execute(RELEASE)).await;
+        self.noted(released.as_ref().err());
         self.holding = false;
-        Ok(())
+        released
     }
 
     /// The leaf hashes of the events after position `after` up to `last`.
     pub(super) async fn leaves(&mut self, after: u64, last: u64) -> Result<Vec<Digest>, LedgerError> {
-        let sql = "SELECT coalesce(array_agg(leaf_hash ORDER BY position), '{}') FROM events \
-                   WHERE position > $1 AND position <= $2";
         let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-        let row = self.row(sqlx::query(sql).bind(signed(after)).bind(signed(last))).await?;
-        let read = || -> Result<Vec<Digest>, sqlx::Error> {
-            let leaves: Vec<Vec<u8>> = row.try_get(0)?;
-            leaves.iter().map(|leaf| digest(leaf, "leaf_hash")).collect()
-        };
-        read().map_err(|error| LedgerError::database(OPERATION, &error))
+        let session = self.open().await?;
+        let read = session.row(&session.statements.leaves, &[&signed(after), &signed(last)]).await;
+        self.noted(read.as_ref().err());
+        let leaves: Vec<Vec<u8>> = read?.try_get(0).map_err(failed)?;
+        leaves.iter().map(|leaf| digest(leaf, "leaf_hash").map_err(failed)).collect()
     }
 
-    /// Gives up the connection, and with it the lock.
+    /// Gives up the connection, with the lock and all that it has not answered yet.
     pub(super) fn hang_up(&mut self) {
-        (self.connection, self.holding) = (None, false);
+        self.session.take().inspect(|session| session.connection.abort());
+        self.holding = false;
     }
 
-    async fn row(&mut self, query: Query<'_, Postgres, PgArguments>) -> Result<PgRow, LedgerError> {
-        let work = async {
-            let connection = match &mut self.connection {
-                Some(connection) => connection,
-                none => {
-                    let mut fresh = PgConnection::connect_with(&self.connect).await?;
-                    fresh.execute(SESSION).await?;
-                    fresh.execute(PLANS).await?;
-                    none.insert(fresh)
-                }
-            };
-            query.fetch_one(connection).await
-        };
-        let result = match tokio::time::timeout(self.patience, work).await {
-            Ok(result) => result.map_err(|error| LedgerError::database(OPERATION, &error)),
-            Err(_) => Err(super::late()),
-        };
-        // After a mere refusal, of a key for instance, the connection is as good as before.
-        if let Err(error) = &result
-            && (self.holding || error.is_unavailable())
-        {
+    /// After a mere refusal, of a key for instance, the connection is as good as before.
+    fn noted(&mut self, error: Option<&LedgerError>) {
+        if error.is_some_and(|error| self.holding || error.is_unavailable()) {
             self.hang_up();
         }
-        result
     }
+
+    async fn open(&mut self) -> Result<Arc<Session>, LedgerError> {
+        if let Some(session) = &self.session {
+            return Ok(Arc::clone(session));
+        }
+        let opened = tokio::time::timeout(self.patience, Session::open(&self.connect, self.patience));
+        let opened = opened.await.map_err(|_| super::late())?;
+        let session = Arc::new(opened.map_err(|error| LedgerError::session(OPERATION, &error))?);
+        Ok(Arc::clone(self.session.insert(session)))
+    }
+}
+
+impl Session {
+    async fn open(connect: &PgConnectOptions, patience: Duration) -> Result<Self, tokio_postgres::Error> {
+        let (client, connection) = config(connect)?.connect(NoTls).await?;
+        // What ends the connection, its client is told.
+        let connection = tokio::spawn(async move { connection.await.unwrap_or_default() }).abort_handle();
+        client.batch_execute(SESSION).await?;
+        client.batch_execute(PLANS).await?;
+        let statements = Statements::prepare(&client).await?;
+        Ok(Self { client, statements, connection, patience })
+    }
+
+    /// Writes a batch; tells whether the ledger was where the batch says. `holding` where the session holds the lock.
+    pub(super) async fn write(&self, batch: &Batch, holding: bool) -> Result<bool, LedgerError> {
+        truth(&self.row(&self.statements.write, &Columns::of(batch).to_write(&holding)).await?)
+    }
+
+    /// The same for a batch that is plain, of a session that does not hold the lock.
+    pub(super) async fn add(&self, batch: &Batch) -> Result<bool, LedgerError> {
+        truth(&self.row(&self.statements.add, &Columns::of(batch).to_add()).await?)
+    }
+
+    async fn row(&self, statement: &Statement, with: &[&(dyn ToSql + Sync)]) -> Result<Row, LedgerError> {
+        self.within(self.client.query_one(statement, with)).await
+    }
+
+    async fn within<T>(&self, work: impl Future<Output = Result<T, tokio_postgres::Error>>) -> Result<T, LedgerError> {
+        match tokio::time::timeout(self.patience, work).await {
+            Ok(result) => result.map_err(|error| LedgerError::session(OPERATION, &error)),
+            Err(_) => Err(super::late()),
+        }
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.connection.abort();
+    }
+}
+
+fn truth(row: &Row) -> Result<bool, LedgerError> {
+    row.try_get(0).map_err(failed)
+}
+
+/// The same way to the database as that of the pool.
+fn config(connect: &PgConnectOptions) -> Result<Config, tokio_postgres::Error> {
+    let mut url = connect.to_url_lossy();
+    url.set_query(None);
+    let mut config: Config = url.as_str().parse()?;
+    config.application_name("xagent");
+    connect.get_options().map(|options| config.options(options));
+    Ok(config)
 }
 
 /// The answer was not one that can be given there.

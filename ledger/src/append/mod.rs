@@ -2,11 +2,13 @@
 
 mod appender;
 mod batch;
+mod columns;
 mod herald;
 #[cfg(test)]
 mod laws;
 mod link;
 mod queue;
+mod recover;
 mod statement;
 
 use std::sync::Arc;
