@@ -1,7 +1,6 @@
 //! The law is switched again and again under load: each decision names the bundle that decided it, and replays under it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
@@ -35,11 +34,24 @@ async fn publish(api: &Api, number: usize, allows: bool) -> String {
     api.post("/v1/bundles", &body).await.expect(201)["bundle"].as_str().unwrap().to_owned()
 }
 
+/// Repeats a command under its key while the machine is too busy for it, and says so.
+async fn insist(api: &Api, path: &str, body: &Value, key: &str) -> Value {
+    let carried_out = until("the command is carried out", async || {
+        let answer = api.post_with_key(path, body, key).await;
+        (answer.status != 503).then_some(answer)
+    });
+    let answer = carried_out.await;
+    assert!(matches!(answer.status, 200 | 201), "{answer:?}");
+    answer.body
+}
+
 /// Proposes calls to runs of its own until enough are proposed by all together.
-async fn propose(api: Api, left: Arc<AtomicUsize>, done: Arc<AtomicUsize>) -> Vec<String> {
+async fn propose(api: Api, name: String, left: &AtomicUsize, done: &AtomicUsize) -> Vec<String> {
     let mut runs = Vec::new();
     loop {
-        let run = api.start_client_run().await;
+        let key = format!("{name}-{}", runs.len());
+        let started = insist(&api, "/v1/runs", &json!({"agent": name, "goal": "g"}), &key).await;
+        let run = started["run"].as_str().unwrap().to_owned();
         let path = format!("/v1/runs/{run}/tool-calls");
         runs.push(run);
         for number in 0..PER_RUN {
@@ -47,13 +59,7 @@ async fn propose(api: Api, left: Arc<AtomicUsize>, done: Arc<AtomicUsize>) -> Ve
                 return runs;
             }
             let body = json!({"tool": "search", "arguments": {"number": number}});
-            // A machine that is too busy says so, and the same command is repeated under its key.
-            let key = format!("{}-{number}", runs.len());
-            until("the call is proposed", async || {
-                let answer = api.post_with_key(&path, &body, &format!("{key}-{}", &path[9..41])).await;
-                (answer.status != 503).then(|| answer.expect(201))
-            })
-            .await;
+            insist(&api, &path, &body, &format!("{key}-{number}")).await;
             done.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -74,33 +80,30 @@ async fn every_decision_under_a_law_that_keeps_changing_names_the_bundle_that_ma
     let (_other, other_url) = world.another_server().await;
     let servers = [world.url.clone(), other_url];
     // Each proposal is two decisions: on the command, and on the call.
-    let (left, done) = (Arc::new(AtomicUsize::new(decisions / 2)), Arc::new(AtomicUsize::new(0)));
+    let (left, done) = (AtomicUsize::new(decisions / 2), AtomicUsize::new(0));
     let load = (0..RUNS).map(|index| {
-        let api = Api::new(&servers[index % 2], "default", &format!("agent{index}"), &["*", "tool:*"], &[]);
-        tokio::spawn(propose(api, left.clone(), done.clone()))
+        let name = format!("agent{index}");
+        let api = Api::new(&servers[index % 2], "default", &name, &["*", "tool:*"], &[]);
+        propose(api, name, &left, &done)
     });
-    let load: Vec<_> = load.collect();
     let over = AtomicBool::new(false);
     let order: Vec<_> = bundles.keys().collect();
     let switching = async {
         for number in 0..switches {
             // Spread over the load: the next switch comes when its share of the decisions is made.
             let share = number * decisions / 2 / switches;
-            until("the next share of decisions is made", async || {
-                (done.load(Ordering::Relaxed) >= share || over.load(Ordering::Relaxed)).then_some(())
-            })
-            .await;
+            let mut look = tokio::time::interval(std::time::Duration::from_millis(5));
+            while done.load(Ordering::Relaxed) < share && !over.load(Ordering::Relaxed) {
+                look.tick().await;
+            }
             let path = format!("/v1/bundles/{}/activate", order[number % order.len()]);
-            alice.post(&path, &json!({})).await.expect(200);
+            insist(&alice, &path, &json!({}), &format!("switch-{number}")).await;
         }
     };
     let loading = async {
-        let mut runs = Vec::new();
-        for task in load {
-            runs.extend(task.await.unwrap());
-        }
+        let runs = futures::future::join_all(load).await;
         over.store(true, Ordering::Relaxed);
-        runs
+        runs.concat()
     };
     let ((), runs) = tokio::join!(switching, loading);
 
