@@ -79,20 +79,36 @@ pub struct Placeless<'a> {
 }
 
 impl Placeless<'_> {
-    /// The canonical event up to its place, and what comes behind it.
-    pub fn around_place(&self) -> Result<(String, String), CanonicalError> {
-        let text = |value: &str| CanonicalJson::of(&value).map(CanonicalJson::into_string);
-        let before = format!(
-            "{{\"aggregate_id\":{},\"aggregate_type\":{},\"event_type\":{},\"event_version\":{},\"metadata\":{},\"payload\":{},",
-            text(self.aggregate_id)?,
-            text(self.aggregate_type)?,
-            text(self.event_type)?,
-            text(self.event_version)?,
-            self.metadata,
-            self.payload,
-        );
-        Ok((before, format!(",\"tenant\":{}}}", text(self.tenant.as_str())?)))
+    /// Tells the canonical event up to its place piece by piece, and gives what comes behind it.
+    pub fn around_place(&self, mut tell: impl FnMut(&str)) -> Result<String, CanonicalError> {
+        let texts = [
+            ("{\"aggregate_id\":", self.aggregate_id),
+            (",\"aggregate_type\":", self.aggregate_type),
+            (",\"event_type\":", self.event_type),
+            (",\"event_version\":", self.event_version),
+        ];
+        for (name, value) in texts {
+            tell(name);
+            quoted(value, &mut tell)?;
+        }
+        for piece in [",\"metadata\":", self.metadata, ",\"payload\":", self.payload, ","] {
+            tell(piece);
+        }
+        let mut after = ",\"tenant\":".to_owned();
+        quoted(self.tenant.as_str(), &mut |piece| after.push_str(piece))?;
+        after.push('}');
+        Ok(after)
     }
+}
+
+/// Tells a text in canonical form. What needs no escape, as nearly all here, is told as it is.
+fn quoted(text: &str, tell: &mut impl FnMut(&str)) -> Result<(), CanonicalError> {
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\') {
+        ["\"", text, "\""].into_iter().for_each(tell);
+        return Ok(());
+    }
+    tell(CanonicalJson::of(&text)?.as_str());
+    Ok(())
 }
 
 impl fmt::Display for Place {
@@ -126,8 +142,9 @@ impl Recorded {
 ///
 /// Keys are written in order and both texts are canonical already, so nothing is parsed or re-serialised.
 pub fn canonical_event(event: &Recorded) -> Result<String, CanonicalError> {
-    let (before, after) = event.placeless().around_place()?;
-    Ok(format!("{before}{}{after}", event.place()))
+    let mut text = String::new();
+    let after = event.placeless().around_place(|piece| text.push_str(piece))?;
+    Ok(format!("{text}{}{after}", event.place()))
 }
 
 #[cfg(test)]

@@ -33,8 +33,9 @@ pub struct LeafSeed {
 impl LeafSeed {
     /// Of what the event says.
     pub fn new(event: &Placeless<'_>) -> Result<Self, CanonicalError> {
-        let (before, after_place) = event.around_place()?;
-        Ok(Self { hasher: Sha256::new().chain_update([0]).chain_update(before), after_place })
+        let mut hasher = Sha256::new().chain_update([0]);
+        let after_place = event.around_place(|piece| hasher.update(piece))?;
+        Ok(Self { hasher, after_place })
     }
 
     /// The leaf hash of the event at `place`.
