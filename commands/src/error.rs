@@ -3,6 +3,7 @@
 use xagent_domain::DecisionMade;
 use xagent_domain::governed::Refusal;
 use xagent_ledger::LedgerError;
+use xagent_policies::Finding;
 
 /// What is wrong with the caller's input.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -33,6 +34,9 @@ pub enum CommandError {
     /// The input is wrong.
     #[error(transparent)]
     Invalid(#[from] InvalidInput),
+    /// The bundle does not pass the gate.
+    #[error("the bundle does not pass: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Unfit(Vec<Finding>),
     /// The ledger said no or is away.
     #[error(transparent)]
     Ledger(#[from] LedgerError),

@@ -12,7 +12,9 @@ mod tool;
 mod work;
 
 pub use ambient::{Ids, SystemClock};
-pub use api::{Caller, Commands, CommandsOptions, Done, ProposedCall, Published, RunRequest, StartedRun, ToolRequest};
+pub use api::{
+    Activated, Caller, Commands, CommandsOptions, Done, ProposedCall, Published, RunRequest, StartedRun, ToolRequest,
+};
 pub use error::{CommandError, InvalidInput};
 pub use governed::{Allowed, Executor, Law, ToolCall};
 pub use planner::check_plan;

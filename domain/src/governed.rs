@@ -61,6 +61,18 @@ impl Refusal {
     pub(crate) fn conflict(code: &'static str, message: impl Into<String>) -> Self {
         Self::Conflict { code, message: message.into() }
     }
+
+    /// Code and message of a refusal that is recorded: somebody tried to use an approval for what it is not good for.
+    pub fn of_an_approval(&self) -> Option<(&'static str, &str)> {
+        match self {
+            Self::Conflict {
+                code:
+                    code @ ("approval_answered" | "approval_expired" | "approval_used" | "other_arguments" | "other_tool"),
+                message,
+            } => Some((code, message)),
+            _ => None,
+        }
+    }
 }
 
 fn reasons(decision: &DecisionMade) -> String {

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use xagent_policies::Trust;
 use xagent_projections::Place;
 use xagent_tree::Signer;
 
@@ -27,6 +28,10 @@ pub struct Configuration {
     pub signing: Signing,
     /// Where checkpoints are mirrored to.
     pub checkpoint_mirror: Option<Place>,
+    /// How long an approval is valid, in seconds.
+    pub approval_ttl_s: u32,
+    /// Whose signatures on policy bundles are believed.
+    pub bundle_trust: Trust,
     /// What evaluates policies.
     pub engine: Engine,
 }

@@ -8,6 +8,7 @@ use xagent_commands::{CommandError, InvalidInput};
 use xagent_domain::Reason;
 use xagent_domain::governed::Refusal;
 use xagent_ledger::LedgerError;
+use xagent_policies::Finding;
 
 use crate::access::TokenError;
 use crate::trace::Trace;
@@ -45,6 +46,8 @@ problems! {
     RateLimited = "rate-limited", TOO_MANY_REQUESTS, "Too many requests";
     /// The body or a parameter is wrong.
     InvalidInput = "invalid-input", BAD_REQUEST, "Invalid input";
+    /// The bundle does not pass the gate.
+    BundleRefused = "bundle-refused", UNPROCESSABLE_ENTITY, "Bundle refused";
     /// The body is too large.
     TooLarge = "too-large", PAYLOAD_TOO_LARGE, "Body too large";
     /// There is no such thing.
@@ -91,6 +94,9 @@ pub struct Problem {
     /// Its reasons.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub deny: Vec<Reason>,
+    /// What is in a bundle's way.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<Finding>,
     /// The trace of the request.
     pub trace_id: String,
 }
@@ -108,6 +114,7 @@ impl Problem {
             code: None,
             decision_id: None,
             deny: Vec::new(),
+            findings: Vec::new(),
             trace_id: String::new(),
         }
     }
@@ -141,6 +148,14 @@ impl From<CommandError> for Problem {
             }
             CommandError::Refused(refusal) => refusal.into(),
             CommandError::Invalid(error) => error.into(),
+            CommandError::Unfit(findings) => {
+                let first = findings.first().map(ToString::to_string).unwrap_or_default();
+                let more = findings.len().saturating_sub(1);
+                let detail = if more > 0 { format!("{first} (and {more} more, see `findings`)") } else { first };
+                let mut problem = Self::new(ProblemType::BundleRefused, detail);
+                problem.findings = findings;
+                problem
+            }
             CommandError::Ledger(error) => error.into(),
             CommandError::Contended(_) => Self::new(ProblemType::Unavailable, error.to_string()),
         }

@@ -17,8 +17,6 @@ use xagent_projections::{Bus, CheckpointMirror, CheckpointRelay, Relay, RunProje
 use crate::configuration::{Configuration, Engine, Opa, Signing};
 use crate::rest::{Doors, router};
 
-/// How long an approval is valid: a day, in microseconds.
-const APPROVAL_TTL_US: i64 = 24 * 3600 * 1_000_000;
 /// How long the parts of a stopping server may take to come to their end.
 const DRAIN: Duration = Duration::from_secs(20);
 
@@ -69,8 +67,8 @@ impl Server {
         let limits = Limits { timeout_ms: configuration.engine.timeout_ms };
         let law = Law::new(engine.clone(), limits, configuration.engine.concurrency);
         let executor = Executor::new(ledger.clone(), law, clock.clone());
-        let options =
-            CommandsOptions { workspaces: configuration.workspaces.clone(), approval_ttl_us: APPROVAL_TTL_US };
+        let approval_ttl_us = i64::from(configuration.approval_ttl_s) * 1_000_000;
+        let options = CommandsOptions { workspaces: configuration.workspaces.clone(), approval_ttl_us };
         let commands = Commands::new(executor, engine, options);
         let bus = Bus::connect(&configuration.nats_url).await.map_err(|error| StartError::Nats(error.to_string()))?;
         let views = RunViews::connect(&configuration.redis_url)?;
@@ -86,7 +84,8 @@ impl Server {
 
         let stages: [CancellationToken; 3] = Default::default();
         let secret = Arc::new(configuration.secret.clone());
-        let routes = router(Doors { commands: commands.clone(), views, bus, notary: notary.clone(), secret });
+        let (bundle_trust, notary_too) = (configuration.bundle_trust.clone(), notary.clone());
+        let routes = router(Doors { commands: commands.clone(), views, bus, notary: notary_too, secret, bundle_trust });
         let doors = tokio::spawn(serve(listener, routes, stages[0].clone()));
         let workers = tokio::spawn(govern(commands, stock, worker, stages[1].clone()));
         let mut readers = vec![

@@ -82,3 +82,6 @@ digits(value) := format_int(value, 10) if type_name(value) == "number"
 digits(value) := "an unknown number of" if type_name(value) != "number"
 
 reason(code, rule, message) := {"code": code, "message": message, "rule": rule}
+
+# Engines fold letters beyond ASCII differently, so only ASCII is folded.
+ascii_lower(text) := strings.replace_n(data.config.ascii_lower, text)

@@ -1,4 +1,4 @@
-//! The engine and the gate, as their callers meet them.
+//! The engine, as its callers meet it.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use xagent_domain::{CanonicalJson, Digest, Entrypoint, FailureClass, Limits, Outcome};
-use xagent_policies::{Bundle, CheckError, Embedded, PolicyEngine, check};
+use xagent_policies::{Bundle, Embedded, PolicyEngine};
 
 const LIMITS: Limits = Limits { timeout_ms: 200 };
 
@@ -26,12 +26,6 @@ fn class(source: &str) -> Option<FailureClass> {
         Outcome::Failure { class, .. } => Some(class),
         Outcome::Document(_) => None,
     }
-}
-
-#[test]
-fn the_stock_bundle_passes_the_gate_with_all_its_tests() {
-    let checked = check(&Bundle::stock().unwrap()).unwrap();
-    assert!(checked.tests_passed > 40, "{checked:?}");
 }
 
 #[test]
@@ -105,43 +99,6 @@ fn many_threads_get_the_same_bytes() {
             });
         }
     });
-}
-
-#[test]
-fn a_bundle_whose_answers_could_change_is_refused_with_its_place_and_the_remedy() {
-    let error = check(&bundle("package xagent.tools\n\nnow := time.now_ns()\n")).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "tools.rego:3: `time.now_ns` answers differently from call to call: use input.context.now_us"
-    );
-}
-
-#[test]
-fn a_bundle_that_needs_itself_is_refused_with_its_place() {
-    let source = "package xagent.tools\n\ndecision := f(1)\n\nf(x) := f(x + 1)\n";
-    let error = check(&bundle(source)).unwrap_err().to_string();
-    assert!(error.starts_with("tools.rego:5: the rule `xagent.tools.f` needs itself"), "{error}");
-}
-
-#[test]
-fn a_bundle_that_calls_what_is_not_there_is_refused() {
-    let source = "package xagent.tools\n\ndecision := {\"allow\": true} if no_such_function(1)\n";
-    assert!(matches!(check(&bundle(source)), Err(CheckError::Bundle(_))));
-}
-
-#[test]
-fn a_bundle_with_a_failing_test_is_refused_by_the_tests_name() {
-    let modules = BTreeMap::from([(
-        "a_test.rego".to_owned(),
-        "package a_test\ntest_it_holds if 1 == 1\ntest_it_does_not if 1 == 2\n".to_owned(),
-    )]);
-    let error = check(&Bundle::from_parts(modules, "{}").unwrap()).unwrap_err();
-    assert!(matches!(&error, CheckError::Test { rule, .. } if rule == "data.a_test.test_it_does_not"), "{error}");
-}
-
-#[test]
-fn a_bundle_that_does_not_compile_is_refused() {
-    assert!(matches!(check(&bundle("package xagent.tools\nx := ")), Err(CheckError::Bundle(_))));
 }
 
 #[test]

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use sqlx::PgPool;
 use xagent_domain::access::{Access, AccessEvent};
 use xagent_domain::bundle::{BundleEvent, Bundles};
+use xagent_domain::decision_log::{DecisionLog, DecisionLogEvent};
 use xagent_domain::run::{Run, RunEvent};
 use xagent_domain::tool::{Tool, ToolEvent};
 use xagent_domain::{Decider, Event, Metadata, Recorded, Tenant};
@@ -103,6 +104,7 @@ async fn stock_cqrs_es_reads_every_stream_and_every_event_there_is() {
     record_all::<Bundles>(&ledger).await;
     record_all::<Tool>(&ledger).await;
     record_all::<Access>(&ledger).await;
+    record_all::<DecisionLog>(&ledger).await;
     let streams = "SELECT DISTINCT aggregate_type, aggregate_id FROM events";
     let streams: Vec<(String, String)> = sqlx::query_as(streams).fetch_all(&pool).await.unwrap();
     let mut seen = Seen::new();
@@ -112,6 +114,7 @@ async fn stock_cqrs_es_reads_every_stream_and_every_event_there_is() {
             "bundle" => read::<Bundles>(&pool, &ledger, id, &mut seen).await,
             "tool" => read::<Tool>(&pool, &ledger, id, &mut seen).await,
             "access" => read::<Access>(&pool, &ledger, id, &mut seen).await,
+            "decision_log" => read::<DecisionLog>(&pool, &ledger, id, &mut seen).await,
             other => panic!("aggregates of the kind `{other}` are new: read them here, and record their events"),
         }
     }
@@ -120,6 +123,7 @@ async fn stock_cqrs_es_reads_every_stream_and_every_event_there_is() {
         (Bundles::TYPE, all::<BundleEvent>()),
         (Tool::TYPE, all::<ToolEvent>()),
         (Access::TYPE, all::<AccessEvent>()),
+        (DecisionLog::TYPE, all::<DecisionLogEvent>()),
     ];
     assert_eq!(seen, every.map(|(kind, names)| (kind.to_owned(), names)).into());
     assert!(streams.len() >= 8, "the live ones are among them: {streams:?}");

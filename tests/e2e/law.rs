@@ -6,7 +6,7 @@ use xagent_policies::Bundle;
 use crate::world::{Api, World};
 
 /// The bundle in force by default, with modules and data changed.
-fn bundle(change: impl FnOnce(&mut Value)) -> Value {
+pub fn bundle(change: impl FnOnce(&mut Value)) -> Value {
     let stock = Bundle::stock().unwrap();
     let data: Value = serde_json::from_str(stock.data()).unwrap();
     let modules = stock.modules().iter().filter(|(path, _)| !path.ends_with("_test.rego"));
@@ -22,6 +22,9 @@ pub async fn enact(api: &Api, change: impl FnOnce(&mut Value)) -> String {
     api.post(&format!("/v1/bundles/{digest}/activate"), &json!({})).await.expect(200);
     digest
 }
+
+const NEVER: &str =
+    "package xagent.api\n\ndecision := {\"allow\": true, \"deny\": [], \"obligations\": []} if input.no_such\n";
 
 fn tools(source: &str) -> impl FnOnce(&mut Value) {
     let source = source.to_owned();
@@ -62,25 +65,22 @@ async fn a_tool_law_that_fails_denies_and_no_tool_runs() {
     let world = World::new().await;
     let alice = world.everything("alice");
     std::fs::write(world.workspace.join("a"), "a").unwrap();
+    // The gate refuses a law that fails on whatever it is asked: these fail on what it is asked here.
     let laws = [
-        ("undefined", "package xagent.tools\n\nnothing := true\n"),
+        ("undefined", "{\"allow\": true, \"deny\": [], \"obligations\": []} if input.no_such"),
+        ("evaluation_error", "{\"allow\": to_number(input.tenant) > 0, \"deny\": [], \"obligations\": []}"),
         (
-            "undefined",
-            "package xagent.tools\n\ndecision := {\"allow\": true, \"deny\": [], \"obligations\": []} if input.no_such\n",
+            "wrong_shape",
+            "{\"allow\": false, \"deny\": object.get({\"a\": \"none\"}, input.arguments.path, []), \"obligations\": []}",
         ),
-        (
-            "evaluation_error",
-            "package xagent.tools\n\ndecision := {\"allow\": to_number(input.tenant) > 0, \"deny\": [], \"obligations\": []}\n",
-        ),
-        ("wrong_shape", "package xagent.tools\n\ndecision := true\n"),
         (
             "timeout",
-            "package xagent.tools\n\ndecision := {\"allow\": n > 0, \"deny\": [], \"obligations\": []} if {\n\
-             n := count([1 | some i in data.big; some j in data.big; some k in data.big; i + j == k])\n}\n",
+            "{\"allow\": n > 0, \"deny\": [], \"obligations\": []} if {\n\tinput.arguments.path == \"a\"\n\t\
+             n := count([1 | some i in data.big; some j in data.big; some k in data.big; i + j == k])\n}",
         ),
     ];
     for (class, law) in laws {
-        enact(&alice, tools(law)).await;
+        enact(&alice, tools(&format!("package xagent.tools\n\ndecision := {law}\n"))).await;
         let steps = json!([{"id": "read", "tool": "read_file", "arguments": {"path": "a"}}]);
         let run = alice.start_plan(steps, &world.workspace).await;
         let ended = alice.run_ended(&run).await;
@@ -100,7 +100,7 @@ async fn a_tool_law_that_fails_denies_and_no_tool_runs() {
 async fn a_command_law_that_fails_denies_and_the_denial_is_recorded() {
     let world = World::new().await;
     let alice = world.everything("alice");
-    enact(&alice, |body| body["modules"]["api.rego"] = json!("package xagent.api\n\nnothing := true\n")).await;
+    enact(&alice, |body| body["modules"]["api.rego"] = json!(NEVER)).await;
     let head = world.head().await;
     let problem = alice.post("/v1/runs", &json!({"agent": "a", "goal": "g"})).await.problem(403, "denied");
     assert_eq!(problem["deny"][0]["code"], "policy_error");
@@ -114,8 +114,8 @@ async fn a_bundle_that_could_answer_differently_tomorrow_is_not_published() {
     let world = World::new().await;
     let alice = world.everything("alice");
     let body = bundle(|body| body["modules"]["more.rego"] = json!("package more\n\nnow := time.now_ns()\n"));
-    let problem = alice.post("/v1/bundles", &body).await.problem(400, "invalid-input");
-    assert!(problem["detail"].as_str().unwrap().starts_with("more.rego:3: `time.now_ns`"), "{problem:#}");
+    let problem = alice.post("/v1/bundles", &body).await.problem(422, "bundle-refused");
+    assert!(problem["detail"].as_str().unwrap().starts_with("more.rego:3:8: `time.now_ns`"), "{problem:#}");
     let nowhere = format!("/v1/bundles/{}/activate", "0".repeat(64));
     alice.post(&nowhere, &json!({})).await.problem(404, "not-found");
 }

@@ -2,12 +2,13 @@
 
 use serde::Serialize;
 use serde_json::{Value, json};
-use xagent_domain::run::{Act, CallStatus, Run, RunEvent, ToolOutcome};
+use xagent_domain::governed::Refusal;
+use xagent_domain::run::{Act, Call, CallStatus, Run, RunEvent, ToolOutcome};
 use xagent_domain::{ApprovalId, CallId, CanonicalJson, Content, DecisionId, DecisionMade, Question, Reason, RunId};
 use xagent_ledger::Receipt;
 
 use super::runs::check_text;
-use super::{Caller, Commands, Done, Subject};
+use super::{Caller, Commands, Done, Subject, intent};
 use crate::governed::Executed;
 use crate::tool::Wanted;
 use crate::{CommandError, InvalidInput};
@@ -73,22 +74,60 @@ impl Commands {
         Ok(proposed(call, executed))
     }
 
-    /// Starts a call that its client executes, once it was approved. It is decided again.
-    pub async fn start_call(&self, caller: &Caller, run: RunId, call: CallId) -> Result<ProposedCall, CommandError> {
+    /// Starts a call that its client executes, once it was approved. It is decided again. Where the client says what it is
+    /// about to execute, it must be what was approved.
+    pub async fn start_call(
+        &self,
+        caller: &Caller,
+        run: RunId,
+        call: CallId,
+        executing: Option<Value>,
+    ) -> Result<ProposedCall, CommandError> {
         let state = self.ledger().load::<Run>(&caller.principal.tenant, &run.to_string()).await?.state;
-        let open = state.call(&call).map(|call| (call.arguments.clone(), call.tool.executor));
-        let arguments = match &open {
-            Some((_, xagent_domain::run::Executor::Builtin)) => {
-                let message = "a worker starts this call: wait for its result";
-                return Err(InvalidInput::new("", message).into());
-            }
-            Some((content, _)) => self.text_of(content).await?,
-            None => CanonicalJson::recorded(String::new()),
+        let open = state.call(&call).cloned();
+        if open.as_ref().is_some_and(|open| open.tool.executor == xagent_domain::run::Executor::Builtin) {
+            let message = "a worker starts this call: wait for its result";
+            return Err(InvalidInput::new("", message).into());
+        }
+        let canonical = executing.as_ref().map(CanonicalJson::of_value).transpose();
+        let executing = canonical.map_err(|error| InvalidInput::new("/arguments", error.to_string()))?;
+        let body = json!({"arguments": executing, "call": call, "run": run});
+        let attributes = vec![("call", call.to_string())];
+        if let Some(open) = &open {
+            self.same_tool(caller, run, open, &attributes).await?;
+        }
+        let arguments = match (executing, open) {
+            (Some(arguments), _) => arguments,
+            (None, Some(open)) => self.text_of(&open.arguments).await?,
+            (None, None) => CanonicalJson::recorded(String::new()),
         };
-        let body = json!({"call": call, "run": run});
-        let subject = Subject { name: "run.start_call", id: run.to_string(), attributes: Vec::new(), body };
+        let subject = Subject { name: "run.start_call", id: run.to_string(), attributes, body };
         let act = Act::StartCall { call, arguments };
         Ok(proposed(call, self.carry_out::<Run>(caller, subject, act, Vec::new()).await?))
+    }
+
+    /// An approved call starts only while the tool is registered as it was approved: under another schema or risk the same
+    /// arguments are another act.
+    async fn same_tool(
+        &self,
+        caller: &Caller,
+        run: RunId,
+        call: &Call,
+        attributes: &[(&str, String)],
+    ) -> Result<(), CommandError> {
+        if call.status != CallStatus::Approved {
+            return Ok(());
+        }
+        let now = self.catalog.registration(&caller.principal.tenant, &call.tool.name).await?;
+        if now.map(|tool| tool.digest()).transpose()? == Some(call.tool.digest) {
+            return Ok(());
+        }
+        let message = format!("the tool `{}` is not registered as it was when the call was approved", call.tool.name);
+        let refusal = Refusal::Conflict { code: "other_tool", message };
+        let intent = intent(caller, "run.start_call", "run", run.to_string(), attributes);
+        let metadata = self.metadata(caller, &run.to_string());
+        self.executor.record_refusal(&caller.principal.tenant, &intent, &refusal, &metadata).await?;
+        Err(refusal.into())
     }
 
     /// Records the outcome of a call that its client executed.

@@ -17,7 +17,7 @@ use xagent_ledger::{CommandKey, Ledger, Receipt};
 use xagent_policies::PolicyEngine;
 
 pub use calls::{ProposedCall, ToolRequest};
-pub use law::Published;
+pub use law::{Activated, Published};
 pub use runs::{RunRequest, StartedRun};
 
 use crate::governed::{Executed, Request};
@@ -58,6 +58,7 @@ pub struct Commands {
     engine: Arc<dyn PolicyEngine>,
     ids: Ids,
     options: Arc<CommandsOptions>,
+    lawmaking: Arc<law::Lawmaking>,
 }
 
 /// What a command is about, before it becomes a request.
@@ -73,7 +74,7 @@ impl Commands {
     /// Over an executor, with the engine that holds the bundles.
     pub fn new(executor: Executor, engine: Arc<dyn PolicyEngine>, options: CommandsOptions) -> Self {
         let catalog = Catalog::new(executor.ledger().clone());
-        Self { executor, catalog, engine, ids: Ids, options: Arc::new(options) }
+        Self { executor, catalog, engine, ids: Ids, options: Arc::new(options), lawmaking: Arc::default() }
     }
 
     /// The executor.

@@ -154,7 +154,13 @@ impl Executor {
                 }
                 return Err(CommandError::Denied(decision));
             }
-            other => other?,
+            Err(refusal) => {
+                if let (false, Some(intent)) = (warm, &request.intent) {
+                    self.record_refusal(&request.tenant, intent, &refusal, &request.metadata).await?;
+                }
+                return Err(refusal.into());
+            }
+            Ok(events) => events,
         };
         let appended = self
             .ledger
@@ -187,6 +193,19 @@ impl Executor {
         }
     }
 
+    /// Records who tried to use an approval for what it is not good for. Other refusals leave no trace: nothing was allowed.
+    pub(crate) async fn record_refusal(
+        &self,
+        tenant: &Tenant,
+        intent: &Intent,
+        refusal: &Refusal,
+        metadata: &Metadata,
+    ) -> Result<(), CommandError> {
+        let Some((code, message)) = refusal.of_an_approval() else { return Ok(()) };
+        let (command, code, message) = (Box::new(intent.clone()), code.to_owned(), message.to_owned());
+        self.keep(tenant, AccessEvent::CommandRefused { command, code, message }, Vec::new(), metadata).await
+    }
+
     async fn record(
         &self,
         tenant: &Tenant,
@@ -194,12 +213,23 @@ impl Executor {
         blobs: Vec<Blob>,
         metadata: &Metadata,
     ) -> Result<(), CommandError> {
+        let blobs = blobs.into_iter().filter(|blob| blob.digest == decision.input.digest).collect();
+        self.keep(tenant, AccessEvent::DecisionMade(Box::new(decision.clone())), blobs, metadata).await
+    }
+
+    async fn keep(
+        &self,
+        tenant: &Tenant,
+        event: AccessEvent,
+        blobs: Vec<Blob>,
+        metadata: &Metadata,
+    ) -> Result<(), CommandError> {
         let append = Append {
             tenant: tenant.clone(),
             aggregate_id: format!("{tenant}/{}", day(self.now_us())),
             expected: Expected::Any,
-            events: vec![AccessEvent::DecisionMade(Box::new(decision.clone()))],
-            blobs: blobs.into_iter().filter(|blob| blob.digest == decision.input.digest).collect(),
+            events: vec![event],
+            blobs,
             metadata: metadata.clone(),
             command: None,
         };

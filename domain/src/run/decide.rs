@@ -1,7 +1,8 @@
 //! Which events an act brings about.
 
 use super::{
-    Act, ApprovalState, Call, CallStatus, Executor, Proposal, Propose, Run, RunEvent, RunStatus, Start, call_digest,
+    Act, Approval, ApprovalState, Call, CallStatus, Executor, Proposal, Propose, Run, RunEvent, RunStatus, Start,
+    call_digest,
 };
 use crate::governed::{Command, Governed, Refusal, settle};
 use crate::input::{command_inquiry, tool_inquiry};
@@ -85,7 +86,7 @@ impl Run {
                 }
                 Ok(events)
             }
-            Act::StartCall { call, arguments } => self.start_call(call, arguments, decision),
+            Act::StartCall { call, arguments } => self.start_call(call, arguments, decision, &command.context),
             Act::CompleteCall { call, outcome, duration_us } => {
                 self.must_be_started(call)?;
                 let (call, outcome, duration_us) = (*call, outcome.clone(), *duration_us);
@@ -199,6 +200,7 @@ impl Run {
         id: &CallId,
         arguments: &CanonicalJson,
         decision: Option<DecisionMade>,
+        context: &Context,
     ) -> Result<Vec<RunEvent>, Refusal> {
         let call = self.may_start(id)?;
         if call_digest(&call.tool.digest, arguments) != call.arguments_digest {
@@ -207,8 +209,11 @@ impl Run {
         let mut events = Vec::new();
         let mut allowed_by = call.decision;
         if let Some(decision) = decision {
-            allowed_by = decision.allow.then_some(decision.decision);
+            // An approval that lapsed allows nothing, whatever the law makes of it by now.
+            let lapsed = self.lapsed(call, context).filter(|_| decision.allow);
+            allowed_by = (decision.allow && lapsed.is_none()).then_some(decision.decision);
             events.push(made(decision));
+            events.extend(lapsed);
         }
         if let Some(decision) = allowed_by {
             let (attempt, executor) = (call.attempts + 1, call.tool.executor);
@@ -217,18 +222,33 @@ impl Run {
         Ok(events)
     }
 
+    /// The end of a call whose approval has lapsed.
+    fn lapsed(&self, call: &Call, context: &Context) -> Option<RunEvent> {
+        let approval = call.approval?;
+        let expires_at_us = self.approvals.get(&approval)?.expires_at_us;
+        let (refused_by, reason) =
+            ("system:expiry".to_owned(), "the approval lapsed before the call started".to_owned());
+        (expires_at_us <= context.now_us).then_some(RunEvent::ApprovalRefused { approval, refused_by, reason })
+    }
+
     fn may_start(&self, id: &CallId) -> Result<&Call, Refusal> {
         self.must_run()?;
-        let call = self.open.get(id).ok_or_else(|| self.no_open_call(id))?;
+        let call = self.open.get(id).ok_or_else(|| self.used_up(id).unwrap_or_else(|| self.no_open_call(id)))?;
         let again =
             call.status == CallStatus::Started && call.tool.idempotent && call.tool.executor == Executor::Builtin;
         if again || matches!(call.status, CallStatus::Allowed | CallStatus::Approved) {
             return Ok(call);
         }
-        Err(Refusal::conflict(
-            "call_not_startable",
-            format!("the call {id} is {:?} and cannot be started", call.status),
-        ))
+        Err(self.used_up(id).unwrap_or_else(|| {
+            Refusal::conflict("call_not_startable", format!("the call {id} is {:?} and cannot be started", call.status))
+        }))
+    }
+
+    /// An approval is good for one start.
+    fn used_up(&self, call: &CallId) -> Option<Refusal> {
+        let used = |approval: &Approval| approval.call == *call && approval.state == ApprovalState::Used;
+        let (id, _) = self.approvals.iter().find(|(_, approval)| used(approval))?;
+        Some(Refusal::conflict("approval_used", format!("the approval {id} was used when the call {call} started")))
     }
 
     fn must_be_started(&self, id: &CallId) -> Result<(), Refusal> {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use reqwest::Method;
+use reqwest::{Method, RequestBuilder};
 use serde_json::Value;
 use xagent_commands::SystemClock;
 use xagent_domain::Tenant;
@@ -37,18 +37,24 @@ impl Client {
     }
 
     pub async fn get(&self, path: &str) -> Result<Value, CliError> {
-        self.send(Method::GET, path, None).await
+        self.send(self.request(Method::GET, path), &format!("GET {path}")).await
     }
 
     pub async fn post(&self, path: &str, body: &Value) -> Result<Value, CliError> {
-        self.send(Method::POST, path, Some(body)).await
+        self.send(self.request(Method::POST, path).json(body), &format!("POST {path}")).await
     }
 
-    async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, CliError> {
-        let mut request = self.http.request(method.clone(), format!("{}{path}", self.url)).bearer_auth(&self.token);
-        if let Some(body) = body {
-            request = request.json(body);
-        }
+    /// Posts an OPA bundle.
+    pub async fn post_archive(&self, path: &str, bytes: Vec<u8>) -> Result<Value, CliError> {
+        let request = self.request(Method::POST, path).header("content-type", "application/gzip").body(bytes);
+        self.send(request, &format!("POST {path}")).await
+    }
+
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http.request(method, format!("{}{path}", self.url)).bearer_auth(&self.token)
+    }
+
+    async fn send(&self, request: RequestBuilder, what: &str) -> Result<Value, CliError> {
         let away = |error: reqwest::Error| {
             CliError::new(
                 format!("{} gives no answer: {error}", self.url),
@@ -59,16 +65,17 @@ impl Client {
         let (status, text) = (response.status(), response.text().await.map_err(away)?);
         if status.is_success() {
             return serde_json::from_str(&text)
-                .map_err(|error| CliError::new(format!("{path}: {error}"), "report this"));
+                .map_err(|error| CliError::new(format!("{what}: {error}"), "report this"));
         }
         let problem = serde_json::from_str::<Problem>(&text);
         Err(match problem {
             Ok(problem) => {
                 let field = problem.field.map(|field| format!(" ({field})")).unwrap_or_default();
                 let page = format!("see {}{}", self.url, problem.kind);
-                CliError::new(format!("{method} {path}: {}{field}: {}", problem.title, problem.detail), page)
+                CliError::new(format!("{what}: {}{field}: {}", problem.title, problem.detail), page)
+                    .with_findings(problem.findings)
             }
-            Err(_) => CliError::new(format!("{method} {path}: {status}"), "look at the server's log"),
+            Err(_) => CliError::new(format!("{what}: {status}"), "look at the server's log"),
         })
     }
 

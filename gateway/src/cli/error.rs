@@ -1,26 +1,47 @@
 //! Errors of the command line: what went wrong, and what to do next.
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use serde_json::json;
+use xagent_policies::Finding;
+
+use super::policy::findings_told;
+use super::terminal::Paint;
 
 /// An error with its remedy.
 #[derive(Debug)]
 pub struct CliError {
     message: String,
     remedy: String,
+    /// What is in a bundle's way.
+    findings: Vec<Finding>,
 }
 
 impl CliError {
     pub fn new(message: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { message: message.into(), remedy: remedy.into() }
+        Self { message: message.into(), remedy: remedy.into(), findings: Vec::new() }
+    }
+
+    /// With all that is in a bundle's way.
+    #[must_use]
+    pub fn with_findings(mut self, findings: Vec<Finding>) -> Self {
+        self.findings = findings;
+        self
     }
 
     /// Prints it to standard error; the exit code says that the command could not be carried out.
     pub fn report(&self, as_json: bool) -> ExitCode {
         if as_json {
-            eprintln!("{}", json!({"error": self.message, "remedy": self.remedy}));
+            let mut said = json!({"error": self.message, "remedy": self.remedy});
+            if !self.findings.is_empty() {
+                said["findings"] = json!(self.findings);
+            }
+            eprintln!("{said}");
         } else {
+            if !self.findings.is_empty() {
+                eprintln!("{}\n", findings_told(&self.findings, Paint::stderr(), std::io::stderr().is_terminal()));
+            }
             eprintln!("error: {}\n  {}", self.message, self.remedy);
         }
         ExitCode::from(2)

@@ -1,6 +1,7 @@
 //! The command line.
 
 mod archive;
+mod bundle_keys;
 mod client;
 mod decisions;
 mod engine;
@@ -71,7 +72,7 @@ enum Command {
     Ledger(ledger::LedgerCommand),
     /// Move old ranges of events to files and back
     Archive(archive::Archive),
-    /// Check, publish and activate policy bundles
+    /// Check, test, publish, activate, compare and roll back policy bundles
     Policy(policy::Policy),
     /// Decide again what stock OPA servers have reported
     Decisions(decisions::Decisions),

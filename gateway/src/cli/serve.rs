@@ -9,11 +9,15 @@ use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
+use super::bundle_keys::BundleKeys;
 use super::engine::EngineArgs;
 use super::log::Log;
 use super::{CliError, Context, Home};
 use crate::configuration::Configuration;
 use crate::server::Server;
+
+/// How long an approval is valid unless told otherwise.
+pub const A_DAY_S: u32 = 24 * 3600;
 
 /// Where the servers are: flag, environment, or the private instance of `xagent up`.
 #[derive(Args, Clone)]
@@ -70,6 +74,11 @@ pub struct Serve {
     log: Log,
     #[command(flatten)]
     engine: EngineArgs,
+    #[command(flatten)]
+    bundle_keys: BundleKeys,
+    /// How long an approval is valid, in seconds; a call must have started by then
+    #[arg(long, env = "XAGENT_APPROVAL_TTL_S", default_value_t = A_DAY_S, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
+    approval_ttl_s: u32,
 }
 
 impl Serve {
@@ -85,6 +94,8 @@ impl Serve {
             signing: self.log.signing(&context.home)?,
             checkpoint_mirror: self.log.mirror()?,
             engine: self.engine.configuration()?,
+            bundle_trust: self.bundle_keys.trust()?,
+            approval_ttl_s: self.approval_ttl_s,
         };
         let server = start(&configuration).await?;
         let url = format!("http://{}", server.address);

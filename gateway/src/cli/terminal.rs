@@ -12,6 +12,17 @@ impl Paint {
         Self(std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none())
     }
 
+    /// The same for standard error.
+    pub fn stderr() -> Self {
+        Self(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
+    }
+
+    /// No colours.
+    #[cfg(test)]
+    pub fn none() -> Self {
+        Self(false)
+    }
+
     pub fn good(self, text: &str) -> String {
         self.with("32", text)
     }

@@ -15,13 +15,14 @@ use xagent_projections::RunViews;
 use xagent_replay::Report;
 use xagent_stack::{InstanceLock, Need, Stack, StackOptions};
 
+use super::bundle_keys::BundleKeys;
 use super::client::Client;
 use super::engine::EngineArgs;
 use super::home::Connection;
 use super::log::Log;
 use super::replay::{Replayer, told};
 use super::run::{all_events, ended, waiting_approval};
-use super::serve::{Servers, asked_to_stop, log_to, start};
+use super::serve::{A_DAY_S, Servers, asked_to_stop, log_to, start};
 use super::story::{Step, steps, tell};
 use super::terminal::Paint;
 use super::{CliError, Context};
@@ -41,6 +42,8 @@ pub struct Up {
     log: Log,
     #[command(flatten)]
     engine: EngineArgs,
+    #[command(flatten)]
+    bundle_keys: BundleKeys,
     /// The folder the sample run reviews, and the only one runs may work in
     #[arg(long, default_value = ".", value_name = "DIR")]
     workspace: PathBuf,
@@ -115,6 +118,8 @@ impl Up {
             signing: self.log.signing(&context.home)?,
             checkpoint_mirror: self.log.mirror()?,
             engine: self.engine.configuration()?,
+            bundle_trust: self.bundle_keys.trust()?,
+            approval_ttl_s: A_DAY_S,
         })
     }
 }

@@ -3,38 +3,82 @@
 use std::collections::BTreeMap;
 
 use axum::Json;
-use axum::extract::State;
-use axum::http::StatusCode;
-use serde::Deserialize;
+use axum::extract::{Request, State};
+use axum::http::{StatusCode, header};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use xagent_commands::{Done, Published};
+use xagent_commands::{Activated, Done, Published};
 use xagent_domain::Digest;
-use xagent_policies::Bundle;
+use xagent_domain::bundle::{BundleStatus, Bundles, Manifest, Publication};
+use xagent_domain::governed::Refusal;
+use xagent_policies::{Bundle, BundleError, Files, Trust};
 
 use super::Doors;
-use super::extract::{Body_, Calling, Id, invalid};
-use super::runs::Nothing;
-use crate::problem::Problem;
+use super::extract::{Body_, Calling, Id, invalid, parse, read};
+use super::runs::{Because, Nothing};
+use crate::problem::{Problem, ProblemType};
+
+/// A larger archive is refused.
+const LARGEST_ARCHIVE: usize = 8 * 1024 * 1024;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Files {
+struct Parts {
     /// Rego modules by path.
     modules: BTreeMap<String, String>,
     /// The data document.
     data: Value,
 }
 
-/// `POST /v1/bundles`: checks a bundle, runs its tests, and keeps it.
+/// `POST /v1/bundles`: checks a bundle, runs its tests, and keeps it. The body is an OPA bundle (`application/gzip`), or JSON
+/// with its modules and data.
 pub async fn publish(
     State(doors): State<Doors>,
     calling: Calling,
-    Body_(files): Body_<Files>,
+    request: Request,
 ) -> Result<(StatusCode, Json<Published>), Problem> {
-    let bundle = Bundle::from_parts(files.modules, &files.data.to_string());
-    let bundle = bundle.map_err(|error| calling.problem(invalid("/modules", &error.to_string())))?;
+    let bundle = received(request, &doors.bundle_trust).await.map_err(|problem| calling.problem(problem))?;
     let published = doors.commands.publish_bundle(&calling.caller, bundle).await;
     published.map(|done| (StatusCode::CREATED, Json(done))).map_err(|error| calling.problem(error))
+}
+
+async fn received(request: Request, trust: &Trust) -> Result<Bundle, Problem> {
+    let media_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let is_archive = matches!(
+        media_type,
+        Some(
+            "application/gzip"
+                | "application/x-gzip"
+                | "application/vnd.openpolicyagent.bundles"
+                | "application/octet-stream"
+        )
+    );
+    if is_archive {
+        let bytes = read(request.into_body(), LARGEST_ARCHIVE).await?;
+        let unpacked = tokio::task::spawn_blocking({
+            let trust = trust.clone();
+            move || Files::from_archive(&bytes).and_then(|files| files.bundle(&trust))
+        });
+        let bundle = unpacked.await.map_err(|error| invalid("", &format!("unpacking broke off: {error}")))?;
+        return bundle.map_err(|error| unfit(&error));
+    }
+    if matches!(trust, Trust::Keys(keys) if !keys.is_empty()) {
+        let detail = "this server takes signed bundles only: send the archive that `opa build` signed";
+        return Err(invalid("", detail));
+    }
+    let parts: Parts = parse(&read(request.into_body(), super::extract::LARGEST_BODY).await?)?;
+    Bundle::from_parts(parts.modules, &parts.data.to_string()).map_err(|error| unfit(&error))
+}
+
+fn unfit(error: &BundleError) -> Problem {
+    match error {
+        BundleError::TooLarge(_) => Problem::new(ProblemType::TooLarge, error.to_string()).at(""),
+        BundleError::Data(_) => invalid("/data", &error.to_string()),
+        BundleError::Signature(_) => invalid("/.signatures.json", &error.to_string()),
+        BundleError::File { .. } | BundleError::Archive(_) | BundleError::Compile(_) => {
+            invalid("/modules", &error.to_string())
+        }
+    }
 }
 
 /// `POST /v1/bundles/{digest}/activate`: from here on it decides.
@@ -43,6 +87,111 @@ pub async fn activate(
     calling: Calling,
     Id(digest): Id<Digest>,
     Body_(Nothing {}): Body_<Nothing>,
-) -> Result<Json<Done>, Problem> {
+) -> Result<Json<Activated>, Problem> {
     doors.commands.activate_bundle(&calling.caller, digest).await.map(Json).map_err(|e| calling.problem(e))
+}
+
+/// Where to roll back to.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Back {
+    /// The bundle that was active before, as the caller saw it; whichever it is where it is left out.
+    #[serde(default)]
+    to: Option<Digest>,
+}
+
+/// `POST /v1/bundles/rollback`: the bundle that was active before decides again.
+pub async fn roll_back(
+    State(doors): State<Doors>,
+    calling: Calling,
+    Body_(back): Body_<Back>,
+) -> Result<Json<Activated>, Problem> {
+    doors.commands.roll_back_bundle(&calling.caller, back.to).await.map(Json).map_err(|e| calling.problem(e))
+}
+
+/// `POST /v1/bundles/{digest}/retire`: it never decides again.
+pub async fn retire(
+    State(doors): State<Doors>,
+    calling: Calling,
+    Id(digest): Id<Digest>,
+    Body_(body): Body_<Because>,
+) -> Result<Json<Done>, Problem> {
+    let done = doors.commands.retire_bundle(&calling.caller, digest, body.reason).await;
+    done.map(Json).map_err(|error| calling.problem(error))
+}
+
+/// A bundle in a list.
+#[derive(Serialize)]
+pub struct Listed {
+    bundle: Digest,
+    status: BundleStatus,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retired_because: Option<String>,
+    modules: usize,
+    tests_passed: u32,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    publication: Option<Publication>,
+}
+
+/// A list of bundles.
+#[derive(Serialize)]
+pub struct List {
+    active: Option<Digest>,
+    previous: Option<Digest>,
+    items: Vec<Listed>,
+}
+
+fn listed(bundles: &Bundles, manifest: &Manifest) -> Listed {
+    Listed {
+        bundle: manifest.digest,
+        status: bundles.status(&manifest.digest),
+        retired_because: bundles.retired(&manifest.digest).map(str::to_owned),
+        modules: manifest.modules.len(),
+        tests_passed: manifest.tests_passed,
+        publication: manifest.publication.clone(),
+    }
+}
+
+/// `GET /v1/bundles`: every bundle ever published, which one decides, and which one a roll-back returns to.
+pub async fn list(State(doors): State<Doors>, calling: Calling) -> Result<Json<List>, Problem> {
+    let bundles = readable(&doors, &calling).await?;
+    let items = bundles.all().map(|manifest| listed(&bundles, manifest)).collect();
+    let active = bundles.active().map(|manifest| manifest.digest);
+    Ok(Json(List { active, previous: bundles.previous(), items }))
+}
+
+/// A bundle with its content.
+#[derive(Serialize)]
+pub struct Shown {
+    #[serde(flatten)]
+    listed: Listed,
+    #[serde(rename = "content")]
+    parts: Content,
+}
+
+#[derive(Serialize)]
+struct Content {
+    modules: BTreeMap<String, String>,
+    data: Value,
+}
+
+/// `GET /v1/bundles/{digest}`: what it is made of.
+pub async fn show(
+    State(doors): State<Doors>,
+    calling: Calling,
+    Id(digest): Id<Digest>,
+) -> Result<Json<Shown>, Problem> {
+    let bundles = readable(&doors, &calling).await?;
+    let missing = || Refusal::NotFound { what: "published bundle", id: digest.to_string() };
+    let manifest = bundles.published(&digest).ok_or_else(missing).map_err(|error| calling.problem(error))?;
+    let bundle = doors.commands.bundle(manifest).await.map_err(|error| calling.problem(error))?;
+    let data = serde_json::from_str(bundle.data()).unwrap_or_default();
+    let parts = Content { modules: bundle.modules().clone(), data };
+    Ok(Json(Shown { listed: listed(&bundles, manifest), parts }))
+}
+
+async fn readable(doors: &Doors, calling: &Calling) -> Result<Bundles, Problem> {
+    let allowed = doors.commands.authorise_read(&calling.caller, "read.bundles", "bundle", "").await;
+    allowed.map_err(|error| calling.problem(error))?;
+    doors.commands.bundles().await.map_err(|error| calling.problem(error))
 }

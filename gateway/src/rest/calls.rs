@@ -10,7 +10,6 @@ use xagent_domain::{CallId, RunId};
 
 use super::Doors;
 use super::extract::{Body_, Calling, Id, Ids};
-use super::runs::Nothing;
 use crate::problem::Problem;
 
 #[derive(Deserialize)]
@@ -39,14 +38,24 @@ pub async fn propose(
     proposed.map(|call| (StatusCode::CREATED, Json(call))).map_err(|error| calling.problem(error))
 }
 
+/// What a client is about to execute.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Executing {
+    /// The arguments, which must be those that were approved; left out, the approved ones are meant.
+    #[serde(default)]
+    arguments: Option<Value>,
+}
+
 /// `POST /v1/runs/{run}/tool-calls/{call}/start`: starts an approved call that the client executes. It is decided again.
 pub async fn start(
     State(doors): State<Doors>,
     calling: Calling,
     Ids(run, call): Ids<RunId, CallId>,
-    Body_(Nothing {}): Body_<Nothing>,
+    Body_(Executing { arguments }): Body_<Executing>,
 ) -> Result<Json<ProposedCall>, Problem> {
-    doors.commands.start_call(&calling.caller, run, call).await.map(Json).map_err(|e| calling.problem(e))
+    let started = doors.commands.start_call(&calling.caller, run, call, arguments).await;
+    started.map(Json).map_err(|error| calling.problem(error))
 }
 
 #[derive(Deserialize)]

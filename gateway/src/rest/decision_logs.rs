@@ -17,7 +17,7 @@ use xagent_ledger::{Ledger, LedgerError};
 use xagent_policies::Mask;
 
 use super::Doors;
-use super::extract::{Calling, Parameters, body, invalid};
+use super::extract::{self, Calling, LARGEST_BODY, Parameters, invalid};
 use crate::problem::{Problem, ProblemType};
 use crate::{opa_event, recordings};
 
@@ -32,7 +32,7 @@ const MASKING: Limits = Limits { timeout_ms: 500 };
 /// `POST /logs`: keeps a batch of decisions of a stock OPA.
 pub async fn keep(State(doors): State<Doors>, calling: Calling, request: Request) -> Result<Json<Done>, Problem> {
     let packed = request.headers().get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding == "gzip");
-    let bytes = body(request.into_body()).await.map_err(|problem| calling.problem(problem))?;
+    let bytes = extract::read(request.into_body(), LARGEST_BODY).await.map_err(|problem| calling.problem(problem))?;
     let batch = if packed { unpacked(&bytes) } else { Ok(bytes) };
     let batch = batch.map_err(|problem| calling.problem(problem))?;
     let batch = String::from_utf8(batch).map_err(|_| calling.problem(invalid("", "the body is not UTF-8")))?;
@@ -42,8 +42,8 @@ pub async fn keep(State(doors): State<Doors>, calling: Calling, request: Request
 
 fn unpacked(bytes: &[u8]) -> Result<Vec<u8>, Problem> {
     let mut batch = Vec::new();
-    let read = MultiGzDecoder::new(bytes).take(LARGEST + 1).read_to_end(&mut batch);
-    read.map_err(|error| invalid("", &format!("the body is not gzip: {error}")))?;
+    let unpacked = MultiGzDecoder::new(bytes).take(LARGEST + 1).read_to_end(&mut batch);
+    unpacked.map_err(|error| invalid("", &format!("the body is not gzip: {error}")))?;
     if batch.len() as u64 > LARGEST {
         let detail = format!("the unpacked batch is larger than {LARGEST} bytes");
         return Err(Problem::new(ProblemType::TooLarge, detail).at(""));
@@ -142,7 +142,7 @@ fn decision(event: &Recorded, tenant: &Tenant) -> Option<Box<DecisionMade>> {
     }
     match read(&event.event_type, &event.event_version, &event.payload) {
         Ok(AccessEvent::DecisionMade(made)) => Some(made),
-        Err(_) => None,
+        Ok(AccessEvent::CommandRefused { .. }) | Err(_) => None,
     }
 }
 

@@ -17,7 +17,7 @@ use crate::problem::{Problem, ProblemType};
 use crate::trace::Trace;
 
 /// A larger body is refused.
-const LARGEST_BODY: usize = 1024 * 1024;
+pub(super) const LARGEST_BODY: usize = 1024 * 1024;
 /// So much of a refused body is read and thrown away, so that its sender gets to read the answer.
 const DRAINED: usize = 64 * 1024 * 1024;
 
@@ -116,34 +116,34 @@ impl<T: DeserializeOwned> FromRequest<Doors> for Body_<T> {
 
     async fn from_request(request: Request, _: &Doors) -> Result<Self, Problem> {
         let trace = Trace::of(header(request.headers(), "traceparent"));
-        let bytes = body(request.into_body()).await.map_err(|problem| problem.traced(&trace))?;
+        let bytes = read(request.into_body(), LARGEST_BODY).await.map_err(|problem| problem.traced(&trace))?;
         let bytes = if bytes.is_empty() { b"{}".as_slice() } else { &bytes };
         parse(bytes).map(Self).map_err(|problem| problem.traced(&trace))
     }
 }
 
-/// The bytes of a body, bounded.
-pub(super) async fn body(body: Body) -> Result<Vec<u8>, Problem> {
+/// A body of at most `largest` bytes.
+pub(super) async fn read(body: Body, largest: usize) -> Result<Vec<u8>, Problem> {
     let mut chunks = body.into_data_stream();
     let (mut bytes, mut total) = (Vec::new(), 0_usize);
     while let Some(chunk) = chunks.next().await {
         let chunk = chunk.map_err(|error| invalid("", &format!("the body broke off: {error}")))?;
         total = total.saturating_add(chunk.len());
-        if total <= LARGEST_BODY {
+        if total <= largest {
             bytes.extend_from_slice(&chunk);
         } else if total > DRAINED {
             break;
         }
     }
-    if total <= LARGEST_BODY {
+    if total <= largest {
         return Ok(bytes);
     }
-    let detail = format!("the body is larger than {LARGEST_BODY} bytes");
+    let detail = format!("the body is larger than {largest} bytes");
     Err(Problem::new(ProblemType::TooLarge, detail).at(""))
 }
 
 /// Parses JSON; an error names the field it is about as a JSON pointer (RFC 6901).
-fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let deserializer = &mut serde_json::Deserializer::from_slice(bytes);
     let parsed = serde_path_to_error::deserialize(&mut *deserializer).map_err(|error| {
         let mut pointer = String::new();

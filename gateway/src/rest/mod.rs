@@ -26,6 +26,7 @@ use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
 use xagent_commands::Commands;
 use xagent_ledger::Notary;
+use xagent_policies::Trust;
 use xagent_projections::{Bus, RunViews};
 
 use crate::access::Secret;
@@ -50,6 +51,8 @@ pub struct Doors {
     pub notary: Notary,
     /// What tokens are signed with.
     pub secret: Arc<Secret>,
+    /// Whose signatures on bundles are believed.
+    pub bundle_trust: Trust,
 }
 
 /// All routes.
@@ -80,8 +83,11 @@ pub fn router(doors: Doors) -> Router {
         .route("/v1/ledger/consistency", get(ledger::consistency))
         .route("/logs", post(decision_logs::keep))
         .route("/v1/decisions/export", get(decision_logs::export))
-        .route("/v1/bundles", post(bundles::publish))
+        .route("/v1/bundles", post(bundles::publish).get(bundles::list))
+        .route("/v1/bundles/rollback", post(bundles::roll_back))
+        .route("/v1/bundles/{digest}", get(bundles::show))
         .route("/v1/bundles/{digest}/activate", post(bundles::activate))
+        .route("/v1/bundles/{digest}/retire", post(bundles::retire))
         .layer(from_fn_with_state(doors.clone(), lawful));
     Router::new()
         .route("/livez", get(health::livez))

@@ -70,6 +70,11 @@ impl Api {
         answer(self.request(Method::POST, path).header("content-type", "application/json").body(body)).await
     }
 
+    /// Posts an OPA bundle.
+    pub async fn post_archive(&self, path: &str, body: impl Into<reqwest::Body>) -> Answer {
+        answer(self.request(Method::POST, path).header("content-type", "application/gzip").body(body)).await
+    }
+
     /// Starts a run that this client drives.
     pub async fn start_client_run(&self) -> String {
         self.start(&json!({"agent": "a", "goal": "g"})).await

@@ -4,14 +4,16 @@
 mod parts;
 mod run;
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::de::{DeserializeOwned, Deserializer, Error, Visitor};
 use serde::forward_to_deserialize_any;
 use xagent_domain::access::AccessEvent;
-use xagent_domain::bundle::{BundleEvent, Manifest};
+use xagent_domain::bundle::{BundleEvent, Manifest, Publication};
+use xagent_domain::decision_log::{DecisionLogEvent, Logged};
 use xagent_domain::tool::ToolEvent;
-use xagent_domain::{Digest, Event};
+use xagent_domain::{Digest, Event, Intent};
 
 use crate::tool::registered;
 pub use parts::Parts;
@@ -100,6 +102,26 @@ impl Examples for AccessEvent {
     fn example(name: &str, parts: &mut Parts) -> Self {
         match name {
             "DecisionMade" => Self::DecisionMade(parts.decision()),
+            "CommandRefused" => {
+                let principal = parts.principal();
+                let (name, aggregate, id) = ("approval.grant".to_owned(), "run".to_owned(), "run_1".to_owned());
+                let command = Box::new(Intent { name, principal, aggregate, id, attributes: BTreeMap::default() });
+                let (code, message) = ("approval_used".to_owned(), "it was used".to_owned());
+                Self::CommandRefused { command, code, message }
+            }
+            other => unknown(other),
+        }
+    }
+}
+
+impl Examples for DecisionLogEvent {
+    fn example(name: &str, parts: &mut Parts) -> Self {
+        match name {
+            "DecisionMade" => Self::DecisionMade(parts.decision()),
+            "DecisionLogged" => {
+                let event = parts.large("application/json");
+                Self::DecisionLogged(Box::new(Logged { decision_id: "1".to_owned(), path: "a/b".to_owned(), event }))
+            }
             other => unknown(other),
         }
     }
@@ -113,9 +135,18 @@ impl Examples for BundleEvent {
             "BundlePublished" => {
                 let modules = [("tools.rego".to_owned(), parts.large("text/x-rego"))].into();
                 let data = parts.small("{}", "application/json");
-                Self::BundlePublished(Box::new(Manifest { digest, modules, data, tests_passed: 7 }))
+                let publication = Some(Publication {
+                    revision: "one".to_owned(),
+                    roots: vec![String::new()],
+                    signed_by: Some("key".to_owned()),
+                    lines_covered: 9,
+                    lines: 10,
+                });
+                Self::BundlePublished(Box::new(Manifest { digest, modules, data, tests_passed: 7, publication }))
             }
-            "BundleActivated" => Self::BundleActivated { digest, previous: Some(Digest::of(b"previous")) },
+            "BundleActivated" => {
+                Self::BundleActivated { digest, previous: Some(Digest::of(b"previous")), rolled_back: true }
+            }
             "BundleRetired" => Self::BundleRetired { digest, reason: "superseded".to_owned() },
             other => unknown(other),
         }

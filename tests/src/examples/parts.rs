@@ -38,6 +38,7 @@ impl Parts {
         let evaluation = Evaluation {
             entrypoint: Entrypoint::tools(),
             bundle: Digest::of(b"bundle"),
+            data: Some(Digest::of(b"data")),
             engine: EngineIdentity { name: "regorus".into(), version: "0.14.1".into(), mode: "strict".into() },
             limits: Limits { timeout_ms: 100 },
             outcome: Outcome::Document(CanonicalJson::of(&document).unwrap()),

@@ -76,3 +76,31 @@ fn an_approval_nobody_asked_for_is_not_found() {
     let then = Given::client_run().when(grant());
     assert!(matches!(then.0, Err(Refusal::NotFound { what: "approval", .. })));
 }
+
+#[test]
+fn an_approval_that_lapsed_starts_nothing_whatever_the_law_says_by_then() {
+    let granted = || waiting().after(grant());
+    granted().later(99).when(start_call(1)).then(&["DecisionMade", "ToolCallStarted"]);
+    granted().later(100).when(start_call(1)).then(&["DecisionMade", "ApprovalRefused"]);
+    granted().later(100).when_said(start_call(1), Says::Allow, Says::Deny).then(&["DecisionMade"]);
+    let lapsed = granted().later(100).after(start_call(1));
+    assert_eq!(lapsed.run.call_status(&call(1)), Some(CallStatus::Refused));
+    lapsed.when(start_call(1)).then_conflict("call_closed");
+}
+
+#[test]
+fn a_used_approval_starts_nothing_again_while_the_call_is_under_way_or_after_it() {
+    let theirs = || {
+        let act = Act::Propose(Box::new(propose(1, tool(Executor::Client, true))));
+        Given::client_run().after_said(act, Says::Approval).after(grant()).after(start_call(1))
+    };
+    theirs().when(start_call(1)).then_conflict("approval_used");
+    theirs().after(super::kit::complete(1)).when(start_call(1)).then_conflict("approval_used");
+}
+
+#[test]
+fn an_approved_call_starts_with_no_other_arguments() {
+    let other = crate::CanonicalJson::parse("{\"a\":2}").unwrap();
+    let act = Act::StartCall { call: call(1), arguments: other };
+    waiting().after(grant()).when(act).then_conflict("other_arguments");
+}

@@ -1,10 +1,19 @@
 //! Bundles: Rego modules and data under one digest.
 
+mod archive;
+mod files;
+mod manifest;
+mod signature;
+mod structured;
+
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::json;
 use xagent_domain::{CanonicalJson, Digest};
+
+pub use files::Files;
+pub use signature::{Key, Trust};
 
 const MOST_MODULES: usize = 1000;
 const LARGEST: usize = 1024 * 1024;
@@ -14,12 +23,15 @@ const LARGEST: usize = 1024 * 1024;
 pub struct Bundle {
     modules: BTreeMap<String, String>,
     data: CanonicalJson,
+    revision: String,
+    roots: Vec<String>,
+    signed_by: Option<String>,
 }
 
 /// Why files are no bundle, or a bundle does not load.
 #[derive(Debug, thiserror::Error)]
 pub enum BundleError {
-    /// A file cannot be read.
+    /// A file cannot be read, or has no place in a bundle.
     #[error("{path}: {detail}")]
     File {
         /// The file or folder.
@@ -33,6 +45,12 @@ pub enum BundleError {
     /// It is too large.
     #[error("a bundle has at most {MOST_MODULES} modules of at most {LARGEST} bytes: {0}")]
     TooLarge(String),
+    /// The archive is not a gzipped tar file as OPA writes them.
+    #[error("the archive: {0}")]
+    Archive(String),
+    /// It is not signed by a key that is trusted here.
+    #[error(".signatures.json: {0}")]
+    Signature(String),
     /// A module does not parse or compile.
     #[error("the bundle does not compile: {0}")]
     Compile(String),
@@ -42,17 +60,17 @@ impl Bundle {
     /// The bundle this system comes with.
     pub fn stock() -> Result<Self, BundleError> {
         let modules = [
-            ("api.rego", include_str!("../rego/api.rego")),
-            ("api_test.rego", include_str!("../rego/api_test.rego")),
-            ("base.rego", include_str!("../rego/base.rego")),
-            ("base_test.rego", include_str!("../rego/base_test.rego")),
-            ("tools.rego", include_str!("../rego/tools.rego")),
-            ("tools_reasons.rego", include_str!("../rego/tools_reasons.rego")),
-            ("tools_test.rego", include_str!("../rego/tools_test.rego")),
-            ("tools_values_test.rego", include_str!("../rego/tools_values_test.rego")),
+            ("api.rego", include_str!("../../rego/api.rego")),
+            ("api_test.rego", include_str!("../../rego/api_test.rego")),
+            ("base.rego", include_str!("../../rego/base.rego")),
+            ("base_test.rego", include_str!("../../rego/base_test.rego")),
+            ("tools.rego", include_str!("../../rego/tools.rego")),
+            ("tools_reasons.rego", include_str!("../../rego/tools_reasons.rego")),
+            ("tools_test.rego", include_str!("../../rego/tools_test.rego")),
+            ("tools_values_test.rego", include_str!("../../rego/tools_values_test.rego")),
         ];
         let modules = modules.map(|(path, text)| (path.to_owned(), text.to_owned())).into();
-        Self::from_parts(modules, include_str!("../rego/data.json"))
+        Self::from_parts(modules, include_str!("../../rego/data.json"))
     }
 
     /// The bundle of these modules and this data document.
@@ -64,28 +82,13 @@ impl Bundle {
             return Err(BundleError::TooLarge(format!("`{path}` has {} bytes", text.len())));
         }
         let data = CanonicalJson::parse(data).map_err(|error| BundleError::Data(error.to_string()))?;
-        Ok(Self { modules, data })
+        Ok(Self { modules, data, revision: String::new(), roots: vec![String::new()], signed_by: None })
     }
 
-    /// The bundle of a folder: every `.rego` file in it and below, and `data.json`.
+    /// The bundle of a folder: every `.rego` file and every `data.json` in it and below, and `.manifest`. A signature is
+    /// not looked at: see [`Files::bundle`].
     pub fn from_folder(folder: &Path) -> Result<Self, BundleError> {
-        let mut modules = BTreeMap::new();
-        let mut open = vec![folder.to_owned()];
-        while let Some(next) = open.pop() {
-            for entry in std::fs::read_dir(&next).map_err(|error| unreadable(&next, &error))? {
-                let path = entry.map_err(|error| unreadable(&next, &error))?.path();
-                if path.is_dir() {
-                    open.push(path);
-                } else if path.extension().is_some_and(|extension| extension == "rego") {
-                    modules.insert(relative(folder, &path)?, read(&path)?);
-                }
-            }
-            if modules.len() > MOST_MODULES {
-                return Err(BundleError::TooLarge(format!("more than {MOST_MODULES} modules")));
-            }
-        }
-        let data = folder.join("data.json");
-        Self::from_parts(modules, &if data.exists() { read(&data)? } else { "{}".to_owned() })
+        Files::from_folder(folder)?.bundle(&Trust::Unchecked)
     }
 
     /// Modules by path.
@@ -98,7 +101,23 @@ impl Bundle {
         self.data.as_str()
     }
 
-    /// What names the bundle: the digest of the digests of its parts.
+    /// What its maker calls it; empty where the manifest says nothing.
+    pub fn revision(&self) -> &str {
+        &self.revision
+    }
+
+    /// The paths it owns; one empty path where it owns everything.
+    pub fn roots(&self) -> &[String] {
+        &self.roots
+    }
+
+    /// The id of the key whose signature was checked.
+    pub fn signed_by(&self) -> Option<&str> {
+        self.signed_by.as_deref()
+    }
+
+    /// What names the bundle: the digest of the digests of its parts. Revision, roots and signature decide nothing, so
+    /// they are no part of it.
     pub fn digest(&self) -> Digest {
         let modules = self.modules.iter().map(|(path, text)| (path.as_str(), Digest::of(text.as_bytes())));
         let parts = json!({"data": self.data.digest(), "modules": modules.collect::<BTreeMap<_, _>>()});
@@ -110,19 +129,4 @@ impl Bundle {
 /// Whether a module holds tests, which take no part in decisions.
 pub(crate) fn is_test(path: &str) -> bool {
     path.ends_with("_test.rego")
-}
-
-fn read(path: &PathBuf) -> Result<String, BundleError> {
-    std::fs::read_to_string(path).map_err(|error| unreadable(path, &error))
-}
-
-fn relative(folder: &Path, path: &Path) -> Result<String, BundleError> {
-    let inside = path.strip_prefix(folder).unwrap_or(path);
-    let parts: Option<Vec<_>> = inside.iter().map(|part| part.to_str()).collect();
-    let unnamed = || BundleError::File { path: path.display().to_string(), detail: "its name is not UTF-8".to_owned() };
-    parts.map(|parts| parts.join("/")).ok_or_else(unnamed)
-}
-
-fn unreadable(path: &Path, error: &std::io::Error) -> BundleError {
-    BundleError::File { path: path.display().to_string(), detail: error.to_string() }
 }
