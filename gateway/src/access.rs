@@ -93,8 +93,17 @@ pub fn mint(secret: &Secret, grant: &Grant, now_s: i64) -> Result<String, jsonwe
     jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &EncodingKey::from_secret(&secret.0))
 }
 
+/// Who calls, and until when that is believed.
+#[derive(Debug)]
+pub struct Known {
+    /// Who.
+    pub principal: Principal,
+    /// The last second in which the token is accepted, since 1970, clock differences included.
+    pub until_s: i64,
+}
+
 /// The principal an `Authorization` header stands for.
-pub fn authenticate(secret: &Secret, authorization: Option<&str>) -> Result<Principal, TokenError> {
+pub fn authenticate(secret: &Secret, authorization: Option<&str>) -> Result<Known, TokenError> {
     let token = authorization.and_then(|value| value.strip_prefix("Bearer ")).ok_or(TokenError::Missing)?;
     if token.len() > LONGEST {
         return Err(TokenError::Invalid(format!("it is longer than {LONGEST} bytes")));
@@ -113,7 +122,8 @@ pub fn authenticate(secret: &Secret, authorization: Option<&str>) -> Result<Prin
         return Err(TokenError::Invalid("its subject is empty, too long or reserved".to_owned()));
     }
     let scopes = claims.scope.split_ascii_whitespace().map(str::to_owned).collect();
-    Ok(Principal { id: claims.sub, tenant: claims.tenant, scopes, roles: claims.roles })
+    let until_s = claims.exp.saturating_add(LEEWAY_S.cast_signed());
+    Ok(Known { principal: Principal { id: claims.sub, tenant: claims.tenant, scopes, roles: claims.roles }, until_s })
 }
 
 #[cfg(test)]
@@ -139,7 +149,8 @@ mod tests {
     #[test]
     fn a_minted_token_is_accepted_with_what_it_grants() {
         let header = signed(&claims(), Algorithm::HS256, &[7; 32]);
-        let principal = authenticate(&secret(), Some(&header)).unwrap();
+        let Known { principal, until_s } = authenticate(&secret(), Some(&header)).unwrap();
+        assert_eq!(until_s, NOW + 5);
         assert_eq!((principal.id.as_str(), principal.tenant.as_str()), ("alice", "default"));
         assert_eq!(principal.scopes.into_iter().collect::<Vec<_>>(), ["a", "b"]);
     }

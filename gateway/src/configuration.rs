@@ -8,6 +8,7 @@ use xagent_projections::Place;
 use xagent_tree::Signer;
 
 use crate::access::Secret;
+use crate::stream::StreamOptions;
 
 /// A server's configuration, complete.
 #[derive(Clone)]
@@ -34,6 +35,8 @@ pub struct Configuration {
     pub bundle_trust: Trust,
     /// What evaluates policies.
     pub engine: Engine,
+    /// Bounds of live streams.
+    pub streams: StreamOptions,
 }
 
 /// What evaluates policies, and its bounds.

@@ -1,4 +1,4 @@
-//! The doors: REST, authentication, the command line, and the composition root of the `xagent` binary.
+//! The doors: REST, live streams, authentication, the command line, and the composition root of the `xagent` binary.
 //!
 //! Nobody calls this room but `main.rs`. It decides nothing: it turns requests into commands and queries.
 
@@ -11,4 +11,6 @@ mod recordings;
 mod rest;
 mod sample;
 mod server;
+mod shown;
+mod stream;
 mod trace;

@@ -16,6 +16,7 @@ use xagent_projections::{Bus, CheckpointMirror, CheckpointRelay, Relay, RunProje
 
 use crate::configuration::{Configuration, Engine, Opa, Signing};
 use crate::rest::{Doors, router};
+use crate::stream::{Patient, Peer, Streams, feed};
 
 /// How long the parts of a stopping server may take to come to their end.
 const DRAIN: Duration = Duration::from_secs(20);
@@ -50,6 +51,7 @@ pub struct Server {
     /// The end of the doors, then of the workers, then of the relay and the views.
     stages: [CancellationToken; 3],
     doors: JoinHandle<()>,
+    streams: JoinHandle<()>,
     workers: JoinHandle<()>,
     readers: Vec<JoinHandle<()>>,
 }
@@ -85,8 +87,19 @@ impl Server {
         let stages: [CancellationToken; 3] = Default::default();
         let secret = Arc::new(configuration.secret.clone());
         let (bundle_trust, notary_too) = (configuration.bundle_trust.clone(), notary.clone());
-        let routes = router(Doors { commands: commands.clone(), views, bus, notary: notary_too, secret, bundle_trust });
-        let doors = tokio::spawn(serve(listener, routes, stages[0].clone()));
+        let streams = Streams::new(commands.clone(), configuration.streams.clone(), stages[0].clone());
+        let routes = Doors {
+            commands: commands.clone(),
+            views,
+            bus,
+            notary: notary_too,
+            secret,
+            bundle_trust,
+            streams: streams.clone(),
+        };
+        let listener = Patient { listener, stall: configuration.streams.stall };
+        let doors = tokio::spawn(serve(listener, router(routes), stages[0].clone()));
+        let streams = tokio::spawn(feed(streams, stages[0].clone()));
         let workers = tokio::spawn(govern(commands, stock, worker, stages[1].clone()));
         let mut readers = vec![
             tokio::spawn(relay.run(stages[2].clone())),
@@ -95,14 +108,15 @@ impl Server {
             tokio::spawn(notary.run(stages[2].clone())),
         ];
         readers.extend(mirror.map(|mirror| tokio::spawn(mirror.run(stages[2].clone()))));
-        Ok(Self { address, stages, doors, workers, readers })
+        Ok(Self { address, stages, doors, streams, workers, readers })
     }
 
-    /// Stops the doors, lets the workers end their steps, lets the relay and the views go, in this order.
+    /// Stops the doors and the streams, lets the workers end their steps, lets the relay and the views go, in this order.
     pub async fn stop(self) {
         let [doors, workers, readers] = self.stages;
         doors.cancel();
-        ended("doors", self.doors).await;
+        // Upgraded connections are no longer the doors'.
+        let ((), ()) = tokio::join!(ended("doors", self.doors), ended("streams", self.streams));
         workers.cancel();
         ended("workers", self.workers).await;
         readers.cancel();
@@ -118,7 +132,8 @@ async fn ended(part: &str, task: JoinHandle<()>) {
     }
 }
 
-async fn serve(listener: TcpListener, routes: axum::Router, stop: CancellationToken) {
+async fn serve(listener: Patient, routes: axum::Router, stop: CancellationToken) {
+    let routes = routes.into_make_service_with_connect_info::<Peer>();
     let served = axum::serve(listener, routes).with_graceful_shutdown(stop.cancelled_owned()).await;
     if let Err(error) = served {
         tracing::error!(error = %error, "server.doors.failed");

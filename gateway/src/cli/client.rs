@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use reqwest::{Method, RequestBuilder};
+use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::Value;
 use xagent_commands::SystemClock;
 use xagent_domain::Tenant;
@@ -50,25 +50,41 @@ impl Client {
         self.send(request, &format!("POST {path}")).await
     }
 
+    /// Opens a stream that goes on behind the event `last`. It breaks where nothing comes for `silence`.
+    pub async fn open(&self, path: &str, last: Option<&str>, silence: Duration) -> Result<reqwest::Response, CliError> {
+        let http = reqwest::Client::builder().connect_timeout(Duration::from_secs(10)).read_timeout(silence).no_proxy();
+        let http = http.build().map_err(|error| CliError::new(error.to_string(), "report this"))?;
+        let request = http.get(format!("{}{path}", self.url)).bearer_auth(&self.token);
+        let request = last.into_iter().fold(request, |request, last| request.header("last-event-id", last));
+        let response = request.send().await.map_err(|error| self.away(&error))?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let (status, text) = (response.status(), response.text().await.map_err(|error| self.away(&error))?);
+        Err(self.refused(&format!("GET {path}"), status, &text))
+    }
+
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.http.request(method, format!("{}{path}", self.url)).bearer_auth(&self.token)
     }
 
     async fn send(&self, request: RequestBuilder, what: &str) -> Result<Value, CliError> {
-        let away = |error: reqwest::Error| {
-            CliError::new(
-                format!("{} gives no answer: {error}", self.url),
-                "start it with `./dev up` or `xagent serve`",
-            )
-        };
-        let response = request.send().await.map_err(away)?;
-        let (status, text) = (response.status(), response.text().await.map_err(away)?);
+        let response = request.send().await.map_err(|error| self.away(&error))?;
+        let (status, text) = (response.status(), response.text().await.map_err(|error| self.away(&error))?);
         if status.is_success() {
             return serde_json::from_str(&text)
                 .map_err(|error| CliError::new(format!("{what}: {error}"), "report this"));
         }
-        let problem = serde_json::from_str::<Problem>(&text);
-        Err(match problem {
+        Err(self.refused(what, status, &text))
+    }
+
+    fn away(&self, error: &reqwest::Error) -> CliError {
+        let remedy = "start it with `./dev up` or `xagent serve`";
+        CliError::new(format!("{} gives no answer: {error}", self.url), remedy).passing()
+    }
+
+    fn refused(&self, what: &str, status: StatusCode, text: &str) -> CliError {
+        let error = match serde_json::from_str::<Problem>(text) {
             Ok(problem) => {
                 let field = problem.field.map(|field| format!(" ({field})")).unwrap_or_default();
                 let page = format!("see {}{}", self.url, problem.kind);
@@ -76,7 +92,9 @@ impl Client {
                     .with_findings(problem.findings)
             }
             Err(_) => CliError::new(format!("{what}: {status}"), "look at the server's log"),
-        })
+        };
+        let passes = [StatusCode::SERVICE_UNAVAILABLE, StatusCode::TOO_MANY_REQUESTS].contains(&status);
+        if passes { error.passing() } else { error }
     }
 
     /// Reads `path` again and again until `found` finds what it looks for, for at most `patience`.

@@ -16,11 +16,19 @@ pub struct CliError {
     remedy: String,
     /// What is in a bundle's way.
     findings: Vec<Finding>,
+    /// Whether the same may go well a little later.
+    passes: bool,
+}
+
+impl std::fmt::Display for CliError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
 }
 
 impl CliError {
     pub fn new(message: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { message: message.into(), remedy: remedy.into(), findings: Vec::new() }
+        Self { message: message.into(), remedy: remedy.into(), findings: Vec::new(), passes: false }
     }
 
     /// With all that is in a bundle's way.
@@ -28,6 +36,17 @@ impl CliError {
     pub fn with_findings(mut self, findings: Vec<Finding>) -> Self {
         self.findings = findings;
         self
+    }
+
+    /// One that may go well a little later.
+    #[must_use]
+    pub fn passing(self) -> Self {
+        Self { passes: true, ..self }
+    }
+
+    /// Whether it may go well a little later.
+    pub fn may_pass(&self) -> bool {
+        self.passes
     }
 
     /// Prints it to standard error; the exit code says that the command could not be carried out.

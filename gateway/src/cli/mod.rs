@@ -17,6 +17,8 @@ mod run;
 mod runs;
 mod serve;
 mod story;
+mod streams;
+mod tail;
 mod terminal;
 mod token;
 mod up;
@@ -47,6 +49,7 @@ struct Arguments {
 const EXAMPLES: &str = "Examples:
   xagent up                                   start everything privately, run and replay a sample
   xagent runs                                 list runs
+  xagent tail --denied                        follow denials, live
   xagent replay run_0193...                   prove that a run replays identically
   xagent replay --all                         the same for every run
   xagent ledger proof 42 > proof.json         prove that event 42 is in the ledger
@@ -63,6 +66,8 @@ enum Command {
     Run(run::Run),
     /// List runs
     Runs(runs::Runs),
+    /// Follow what is recorded, live
+    Tail(tail::Tail),
     /// Decide a run again from its recordings and compare, byte for byte
     Replay(replay::Replay),
     /// Check the whole ledger: nothing missing, changed, moved, cut off or rewritten
@@ -105,6 +110,7 @@ pub fn main() -> ExitCode {
             Command::Serve(serve) => serve.run(&context).await,
             Command::Run(run) => run.run(&context).await,
             Command::Runs(runs) => runs.run(&context).await,
+            Command::Tail(tail) => tail.run(&context).await,
             Command::Replay(replay) => replay.run(&context).await,
             Command::Verify(verify) => verify.run(&context).await,
             Command::Ledger(ledger) => ledger.run(&context).await,

@@ -12,6 +12,7 @@ use tracing_subscriber::EnvFilter;
 use super::bundle_keys::BundleKeys;
 use super::engine::EngineArgs;
 use super::log::Log;
+use super::streams::StreamArgs;
 use super::{CliError, Context, Home};
 use crate::configuration::Configuration;
 use crate::server::Server;
@@ -76,6 +77,8 @@ pub struct Serve {
     engine: EngineArgs,
     #[command(flatten)]
     bundle_keys: BundleKeys,
+    #[command(flatten)]
+    streams: StreamArgs,
     /// How long an approval is valid, in seconds; a call must have started by then
     #[arg(long, env = "XAGENT_APPROVAL_TTL_S", default_value_t = A_DAY_S, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
     approval_ttl_s: u32,
@@ -95,6 +98,7 @@ impl Serve {
             checkpoint_mirror: self.log.mirror()?,
             engine: self.engine.configuration()?,
             bundle_trust: self.bundle_keys.trust()?,
+            streams: self.streams.options(),
             approval_ttl_s: self.approval_ttl_s,
         };
         let server = start(&configuration).await?;

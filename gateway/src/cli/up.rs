@@ -24,6 +24,7 @@ use super::replay::{Replayer, told};
 use super::run::{all_events, ended, waiting_approval};
 use super::serve::{A_DAY_S, Servers, asked_to_stop, log_to, start};
 use super::story::{Step, steps, tell};
+use super::streams::StreamArgs;
 use super::terminal::Paint;
 use super::{CliError, Context};
 use crate::configuration::Configuration;
@@ -44,6 +45,8 @@ pub struct Up {
     engine: EngineArgs,
     #[command(flatten)]
     bundle_keys: BundleKeys,
+    #[command(flatten)]
+    streams: StreamArgs,
     /// The folder the sample run reviews, and the only one runs may work in
     #[arg(long, default_value = ".", value_name = "DIR")]
     workspace: PathBuf,
@@ -119,6 +122,7 @@ impl Up {
             checkpoint_mirror: self.log.mirror()?,
             engine: self.engine.configuration()?,
             bundle_trust: self.bundle_keys.trust()?,
+            streams: self.streams.options(),
             approval_ttl_s: A_DAY_S,
         })
     }

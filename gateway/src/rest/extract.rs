@@ -12,7 +12,7 @@ use xagent_commands::Caller;
 use xagent_domain::{CommandId, IdError};
 
 use super::Doors;
-use crate::access::authenticate;
+use crate::access::{Known, authenticate};
 use crate::problem::{Problem, ProblemType};
 use crate::trace::Trace;
 
@@ -25,6 +25,8 @@ const DRAINED: usize = 64 * 1024 * 1024;
 pub struct Calling {
     pub caller: Caller,
     pub trace: Trace,
+    /// The last second in which the token is accepted, since 1970.
+    pub until_s: i64,
 }
 
 impl Calling {
@@ -34,7 +36,7 @@ impl Calling {
     }
 }
 
-fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+pub(crate) fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
@@ -43,11 +45,11 @@ impl FromRequestParts<Doors> for Calling {
 
     async fn from_request_parts(parts: &mut Parts, doors: &Doors) -> Result<Self, Problem> {
         let trace = Trace::of(header(&parts.headers, "traceparent"));
-        let principal = authenticate(&doors.secret, header(&parts.headers, "authorization"));
-        let principal = principal.map_err(|error| Problem::from(error).traced(&trace))?;
+        let known = authenticate(&doors.secret, header(&parts.headers, "authorization"));
+        let Known { principal, until_s } = known.map_err(|error| Problem::from(error).traced(&trace))?;
         let key = header(&parts.headers, "idempotency-key").map(str::parse::<CommandId>).transpose();
         let key = key.map_err(|error| invalid("Idempotency-Key", &error.to_string()).traced(&trace))?;
-        Ok(Self { caller: Caller { principal, traceparent: trace.traceparent.clone(), key }, trace })
+        Ok(Self { caller: Caller { principal, traceparent: trace.traceparent.clone(), key }, trace, until_s })
     }
 }
 
@@ -167,7 +169,7 @@ pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     Ok(parsed)
 }
 
-pub(super) fn invalid(field: &str, detail: &str) -> Problem {
+pub(crate) fn invalid(field: &str, detail: &str) -> Problem {
     let detail: String = detail.chars().take(500).collect();
     Problem::new(ProblemType::InvalidInput, detail).at(field)
 }

@@ -3,14 +3,14 @@
 use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 use xagent_domain::governed::Refusal;
 use xagent_domain::run::RunEvent;
-use xagent_domain::{DecisionMade, Recorded, RunId, Tenant, read};
+use xagent_domain::{DecisionMade, Recorded, RunId, read};
 
 use super::Doors;
 use super::extract::{Calling, Id, Parameters};
-use crate::problem::{Problem, ProblemType};
+use crate::problem::Problem;
+use crate::shown::{ShownEvent, shown, unreadable};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -23,22 +23,6 @@ pub struct Page {
 
 fn page_size() -> u32 {
     100
-}
-
-/// An event as it was recorded. All but `leaf_hash`, in RFC 8785 form, is what its leaf hash covers.
-#[derive(Serialize)]
-pub struct ShownEvent {
-    position: u64,
-    tenant: Tenant,
-    aggregate_type: String,
-    aggregate_id: String,
-    sequence: u64,
-    event_type: String,
-    event_version: String,
-    recorded_at_us: i64,
-    leaf_hash: String,
-    metadata: Box<RawValue>,
-    payload: Box<RawValue>,
 }
 
 /// A decision with its place.
@@ -111,26 +95,4 @@ async fn recorded(
     }
     let next = events.last().filter(|_| events.len() == limit as usize).map(|event| event.sequence.to_string());
     Ok((events, next))
-}
-
-fn shown(event: Recorded) -> Result<ShownEvent, Problem> {
-    let raw = |text: &str| RawValue::from_string(text.to_owned()).map_err(|_| unreadable(&event));
-    Ok(ShownEvent {
-        metadata: raw(&event.metadata)?,
-        payload: raw(&event.payload)?,
-        position: event.position,
-        sequence: event.sequence,
-        recorded_at_us: event.recorded_at_us,
-        leaf_hash: event.leaf_hash.to_string(),
-        tenant: event.tenant,
-        aggregate_type: event.aggregate_type,
-        aggregate_id: event.aggregate_id,
-        event_type: event.event_type,
-        event_version: event.event_version,
-    })
-}
-
-fn unreadable(event: &Recorded) -> Problem {
-    let detail = format!("the event at position {} cannot be read; run `xagent replay`", event.position);
-    Problem::new(ProblemType::Tampered, detail)
 }

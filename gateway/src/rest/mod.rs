@@ -6,7 +6,7 @@ mod calls;
 mod checkpoints;
 mod decision_logs;
 mod errors;
-mod extract;
+pub mod extract;
 mod health;
 mod ledger;
 mod list;
@@ -31,6 +31,7 @@ use xagent_projections::{Bus, RunViews};
 
 use crate::access::Secret;
 use crate::problem::{Problem, ProblemType};
+use crate::stream::{self, Streams};
 use crate::trace::Trace;
 
 /// No request takes longer.
@@ -53,6 +54,8 @@ pub struct Doors {
     pub secret: Arc<Secret>,
     /// Whose signatures on bundles are believed.
     pub bundle_trust: Trust,
+    /// Live streams.
+    pub streams: Streams,
 }
 
 /// All routes.
@@ -62,6 +65,8 @@ pub fn router(doors: Doors) -> Router {
         .route("/v1/runs/{run}", get(runs::read))
         .route("/v1/runs/{run}/events", get(list::events))
         .route("/v1/runs/{run}/decisions", get(list::decisions))
+        .route("/v1/events/stream", get(stream::sse::events))
+        .route("/v1/ws", get(stream::ws::events))
         .route("/v1/runs/{run}/pause", post(runs::pause))
         .route("/v1/runs/{run}/resume", post(runs::resume))
         .route("/v1/runs/{run}/cancel", post(runs::cancel))

@@ -14,8 +14,8 @@ use super::SECRET;
 #[derive(Clone)]
 pub struct Api {
     http: reqwest::Client,
-    url: String,
-    token: String,
+    pub(super) url: String,
+    pub(super) token: String,
 }
 
 #[derive(Clone, Debug)]

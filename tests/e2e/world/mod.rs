@@ -3,6 +3,7 @@
 mod api;
 mod bare;
 mod http;
+mod live;
 mod postgres;
 mod shelf;
 
@@ -21,6 +22,7 @@ use xagent_stack::{Need, Server, Stack, StackError, StackOptions};
 pub use api::{Api, claims, signed};
 pub use bare::{Bare, stream};
 pub use http::SlowServer;
+pub use live::Live;
 pub use shelf::Shelf;
 pub use xagent_tests::until;
 use xagent_tests::{Now, blocking, folder};
@@ -157,9 +159,15 @@ impl World {
 
     /// Runs the binary to its end.
     pub async fn xagent(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().await.unwrap()
+    }
+
+    /// The binary, about to run.
+    pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(binary());
         self.environment(&mut command);
-        command.env("XAGENT_URL", &self.url).args(arguments).output().await.unwrap()
+        command.env("XAGENT_URL", &self.url).args(arguments);
+        command
     }
 
     /// The same with nothing but its arguments: no server, no folder, no settings.

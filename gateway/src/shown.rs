@@ -1,0 +1,47 @@
+//! An event as the doors show it: in pages (`rest`) and live (`stream`).
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+use xagent_domain::{Recorded, Tenant};
+
+use crate::problem::{Problem, ProblemType};
+
+/// An event as it was recorded. All but `leaf_hash`, in RFC 8785 form, is what its leaf hash covers.
+#[derive(Serialize)]
+pub struct ShownEvent {
+    position: u64,
+    tenant: Tenant,
+    aggregate_type: String,
+    aggregate_id: String,
+    sequence: u64,
+    event_type: String,
+    event_version: String,
+    recorded_at_us: i64,
+    leaf_hash: String,
+    metadata: Box<RawValue>,
+    payload: Box<RawValue>,
+}
+
+/// The event as it is shown.
+pub fn shown(event: Recorded) -> Result<ShownEvent, Problem> {
+    let raw = |text: &str| RawValue::from_string(text.to_owned()).map_err(|_| unreadable(&event));
+    Ok(ShownEvent {
+        metadata: raw(&event.metadata)?,
+        payload: raw(&event.payload)?,
+        position: event.position,
+        sequence: event.sequence,
+        recorded_at_us: event.recorded_at_us,
+        leaf_hash: event.leaf_hash.to_string(),
+        tenant: event.tenant,
+        aggregate_type: event.aggregate_type,
+        aggregate_id: event.aggregate_id,
+        event_type: event.event_type,
+        event_version: event.event_version,
+    })
+}
+
+/// The problem of an event whose text is not what was recorded.
+pub fn unreadable(event: &Recorded) -> Problem {
+    let detail = format!("the event at position {} cannot be read; run `xagent replay`", event.position);
+    Problem::new(ProblemType::Tampered, detail)
+}
