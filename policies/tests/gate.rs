@@ -107,6 +107,12 @@ fn builtins_that_fill_the_memory_are_refused() {
 }
 
 #[test]
+fn builtins_that_fail_in_silence_are_refused() {
+    refused("ok if json.patch(input.a, []) == {}\n", "silent_failure", "json.patch");
+    refused("ok if regex.replace(input.a, \"a\", \"b\") == \"b\"\n", "silent_failure", "regex.replace");
+}
+
+#[test]
 fn functions_that_only_one_engine_has_are_refused() {
     refused("ok if yaml.unmarshal(input.a) == 1\n", "unknown_function", "yaml.unmarshal");
     refused("ok if no_such_function(1)\n", "unknown_function", "no_such_function");

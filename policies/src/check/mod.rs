@@ -24,6 +24,7 @@ pub use tests::{ModuleCoverage, TestReport, TestResult};
 
 pub(crate) use rules::{Module, parse};
 
+pub(crate) use builtins::SILENT;
 use rules::Rules;
 
 use crate::embedded::compile;
