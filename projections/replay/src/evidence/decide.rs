@@ -1,7 +1,7 @@
 //! Deciding again: runs that are here from their first event on are replayed as a whole; every other decision is made
 //! again on its recorded input.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use xagent_domain::bundle::Manifest;
 use xagent_domain::{CanonicalJson, Content, DecisionMade, Digest, Recorded};
@@ -21,11 +21,18 @@ const SHOWN: usize = 500;
 pub(super) fn all(parsed: &Parsed, engine: &Bulk, verdict: &mut Verdict) {
     let bundles = parsed.bundles.iter().map(|(digest, law)| (*digest, manifest(*digest, law)));
     let mut recordings = Recordings { events: Vec::new(), blobs: parsed.blobs.clone(), bundles: bundles.collect() };
-    let whole: BTreeSet<_> = verdict.runs.iter().map(|run| (run.tenant.clone(), run.run.clone())).collect();
-    for (tenant, run) in &whole {
-        let of_run =
-            |event: &&Recorded| event.aggregate_type == "run" && event.aggregate_id == *run && event.tenant == *tenant;
-        recordings.events = parsed.events.iter().filter(of_run).cloned().collect();
+    let names = verdict.runs.iter().map(|run| ((run.tenant.as_str(), run.run.as_str()), Vec::new()));
+    let mut whole: BTreeMap<_, Vec<Recorded>> = names.collect();
+    let mut alone = Vec::new();
+    for event in &parsed.events {
+        let name = (event.tenant.as_str(), event.aggregate_id.as_str());
+        match whole.get_mut(&name).filter(|_| event.aggregate_type == "run") {
+            Some(events) => events.push(event.clone()),
+            None => alone.push(event),
+        }
+    }
+    for ((_, run), events) in whole {
+        recordings.events = events;
         let report = verify(&recordings, engine, None);
         if let Some(divergence) = &report.divergence {
             diverged(run, divergence, &mut verdict.findings);
@@ -40,13 +47,10 @@ pub(super) fn all(parsed: &Parsed, engine: &Bulk, verdict: &mut Verdict) {
     if let Err(divergence) = load_bundles(&recordings, engine) {
         diverged("bundles", &divergence, &mut verdict.findings);
     }
-    let is_whole = |event: &Recorded| {
-        event.aggregate_type == "run" && whole.contains(&(event.tenant.clone(), event.aggregate_id.clone()))
-    };
-    for event in parsed.events.iter().filter(|event| !is_whole(event)) {
+    for event in alone {
         let Some(made) = refers(event).ok().and_then(|refers| refers.decision) else { continue };
         verdict.decided.decisions += 1;
-        match alone(&made, &recordings, engine) {
+        match on_its_input(&made, &recordings, engine) {
             Ok(Again::Same { .. }) => verdict.decided.decided_again += 1,
             Ok(Again::NotDecidable) => verdict.decided.not_decidable_again += 1,
             Err((kind, recorded, replayed)) => {
@@ -57,7 +61,7 @@ pub(super) fn all(parsed: &Parsed, engine: &Bulk, verdict: &mut Verdict) {
 }
 
 /// A decision made again on the input it was recorded with.
-fn alone(made: &DecisionMade, recordings: &Recordings, engine: &Bulk) -> Result<Again, (Kind, String, String)> {
+fn on_its_input(made: &DecisionMade, recordings: &Recordings, engine: &Bulk) -> Result<Again, (Kind, String, String)> {
     let missing = || (Kind::MissingBlob, made.input.digest.to_string(), "nothing under this digest".to_owned());
     let input = CanonicalJson::recorded(recordings.text(&made.input).ok_or_else(missing)?.to_owned());
     let again = again((recordings, engine), &made.question.entrypoint(), &input, made)?;
