@@ -5,6 +5,7 @@
 mod access;
 pub mod cli;
 mod configuration;
+mod evidence;
 mod opa_event;
 mod problem;
 mod recordings;

@@ -11,6 +11,7 @@ mod compatibility;
 mod crash;
 mod decision_logs;
 mod doors;
+mod evidence;
 mod idempotency;
 mod law;
 mod ledger;

@@ -104,7 +104,7 @@ impl Commands {
         aggregate: &str,
         id: &str,
     ) -> Result<(), CommandError> {
-        let audit = matches!(name, "read.events" | "read.decisions");
+        let audit = matches!(name, "read.events" | "read.decisions" | "read.evidence");
         let intent = intent(caller, name, aggregate, id.to_owned(), &[]);
         let metadata = self.metadata(caller, if aggregate == "run" { id } else { "" });
         self.executor.authorise_read(&intent, audit, &metadata).await

@@ -6,6 +6,7 @@ mod client;
 mod decisions;
 mod engine;
 mod error;
+mod evidence;
 mod home;
 mod ledger;
 mod log;
@@ -53,6 +54,7 @@ const EXAMPLES: &str = "Examples:
   xagent replay run_0193...                   prove that a run replays identically
   xagent replay --all                         the same for every run
   xagent ledger proof 42 > proof.json         prove that event 42 is in the ledger
+  xagent evidence export run.xe --run run_0193... write a run and its proofs for a stranger
   xagent token --subject alice --scope run:read --scope audit:read
   xagent policy publish ./my-policies --activate";
 
@@ -75,6 +77,9 @@ enum Command {
     /// Fetch checkpoints and proofs of the ledger, and check them offline
     #[command(subcommand)]
     Ledger(ledger::LedgerCommand),
+    /// Export recordings as evidence, and examine evidence offline
+    #[command(subcommand)]
+    Evidence(evidence::EvidenceCommand),
     /// Move old ranges of events to files and back
     Archive(archive::Archive),
     /// Check, test, publish, activate, compare and roll back policy bundles
@@ -114,6 +119,7 @@ pub fn main() -> ExitCode {
             Command::Replay(replay) => replay.run(&context).await,
             Command::Verify(verify) => verify.run(&context).await,
             Command::Ledger(ledger) => ledger.run(&context).await,
+            Command::Evidence(evidence) => evidence.run(&context).await,
             Command::Archive(archive) => archive.run(&context).await,
             Command::Policy(policy) => policy.run(&context).await,
             Command::Decisions(decisions) => decisions.run(&context).await,

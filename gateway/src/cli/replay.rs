@@ -19,7 +19,7 @@ use super::{CliError, Context};
 use crate::recordings;
 
 /// A decision made again gets more time than it had: what it says matters here, not how fast.
-const LIMITS: Limits = Limits { timeout_ms: 10_000 };
+pub const LIMITS: Limits = Limits { timeout_ms: 10_000 };
 
 #[derive(Args)]
 #[command(

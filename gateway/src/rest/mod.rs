@@ -6,6 +6,7 @@ mod calls;
 mod checkpoints;
 mod decision_logs;
 mod errors;
+mod evidence;
 pub mod extract;
 mod health;
 mod ledger;
@@ -86,6 +87,7 @@ pub fn router(doors: Doors) -> Router {
         .route("/v1/ledger/tlog/tile/entries/{*bundle}", get(tlog::entries))
         .route("/v1/ledger/proof", get(ledger::inclusion))
         .route("/v1/ledger/consistency", get(ledger::consistency))
+        .route("/v1/evidence", get(evidence::evidence))
         .route("/logs", post(decision_logs::keep))
         .route("/v1/decisions/export", get(decision_logs::export))
         .route("/v1/bundles", post(bundles::publish).get(bundles::list))

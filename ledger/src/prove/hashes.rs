@@ -12,6 +12,8 @@ use crate::read::{digest, unsigned};
 use crate::{Ledger, LedgerError};
 
 const OPERATION: &str = "read the tree";
+/// Hashes of a span at most, as the query reads them.
+const WIDEST: u64 = 512;
 
 /// Hashes by level and index.
 pub(super) struct Hashes(HashMap<(u8, u64), Digest>);
@@ -70,9 +72,10 @@ fn spans(ranges: &[Range]) -> Vec<Span> {
     for level in levels.values_mut() {
         level.sort_unstable_by_key(|span| span.start);
         level.dedup_by(|next, last| {
-            let touches = next.start <= last.end;
+            let end = last.end.max(next.end);
+            let touches = next.start <= last.end && end - last.start <= WIDEST;
             if touches {
-                last.end = last.end.max(next.end);
+                last.end = end;
             }
             touches
         });
@@ -119,6 +122,14 @@ mod tests {
         let apart = [Range { start: 0, end: 1 }, Range { start: 2, end: 4 }, Range { start: 1, end: 2 }];
         assert_eq!(spans(&apart), [span(0, 0, 4)]);
         assert_eq!(spans(&[]), []);
+    }
+
+    #[test]
+    fn a_span_is_never_wider_than_what_is_read_of_it() {
+        let ranges: Vec<_> = (0..5_000).map(|leaf| Range { start: leaf, end: leaf + 1 }).collect();
+        let spans = spans(&ranges);
+        assert!(spans.iter().all(|span| span.end - span.start <= WIDEST), "{spans:?}");
+        assert_eq!(spans.iter().map(|span| span.end - span.start).sum::<u64>(), 5_000);
     }
 
     #[test]

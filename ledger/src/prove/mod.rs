@@ -6,11 +6,14 @@ mod tile;
 
 use serde::{Deserialize, Serialize};
 use xagent_domain::Digest;
-use xagent_tree::{Range, Subtree, consistency_ranges, inclusion_ranges};
+use xagent_tree::{Range, Subtree, batch_ranges, consistency_ranges, inclusion_ranges};
 
 pub(crate) use plant::plant;
 
 use crate::{Ledger, LedgerError};
+
+/// Subtrees whose roots are read at once.
+const RANGES: usize = 64;
 
 /// Proof that an event is in the tree of a size (RFC 9162 section 2.1.3).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,6 +63,19 @@ impl Ledger {
         let hashes = self.hashes(&[&path[..], &[leaf, whole]].concat()).await?;
         let (leaf_hash, root) = (hashes.root(leaf)?, hashes.root(whole)?);
         Ok(Some(InclusionProof { position, leaf_hash, tree_size: size, root, path: hashes.roots(&path)? }))
+    }
+
+    /// Proves in one that the events at `positions`, which ascend, are in the tree of `size` events: the roots of all
+    /// subtrees that hold none of them, from left to right. `None` where there are no such events in it.
+    pub async fn batch(&self, positions: &[u64], size: u64) -> Result<Option<Vec<Digest>>, LedgerError> {
+        let indices: Option<Vec<_>> = positions.iter().map(|position| position.checked_sub(1)).collect();
+        let ranges = indices.and_then(|indices| batch_ranges(&indices, size));
+        let (Some(ranges), true) = (ranges, self.reaches(size).await?) else { return Ok(None) };
+        let mut path = Vec::with_capacity(ranges.len());
+        for some in ranges.chunks(RANGES) {
+            path.extend(self.hashes(some).await?.roots(some)?);
+        }
+        Ok(Some(path))
     }
 
     /// Proves that the tree of `first` events is a prefix of that of `second`; `None` where there are no such trees.

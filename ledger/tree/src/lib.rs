@@ -2,6 +2,7 @@
 //!
 //! The ledger seals and proves with it; replay and strangers verify with it.
 
+mod batch;
 mod checkpoint;
 mod frontier;
 mod key;
@@ -9,6 +10,7 @@ mod note;
 mod proof;
 mod tile;
 
+pub use batch::{batch_ranges, batch_root};
 pub use checkpoint::{Checkpoint, CheckpointError};
 pub use frontier::{Frontier, FrontierError, Subtree};
 pub use key::{Signer, Verifier};

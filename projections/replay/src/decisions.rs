@@ -2,8 +2,8 @@
 
 use xagent_domain::run::Run;
 use xagent_domain::{
-    CanonicalJson, DecisionMade, Document, EngineIdentity, FailureClass, Inquiry, Outcome, Question, Recorded,
-    command_inquiry, tool_inquiry,
+    CanonicalJson, DecisionMade, Document, EngineIdentity, Entrypoint, FailureClass, Inquiry, Outcome, Question,
+    Recorded, command_inquiry, tool_inquiry,
 };
 use xagent_policies::{Bulk, Bundle};
 
@@ -40,11 +40,16 @@ pub(crate) fn check_decision(
         return Err(at(Kind::Input, json(&made.question), json(&inquiry.question)));
     }
     decide_again(walk, &inquiry, made).map_err(|(kind, recorded, replayed)| at(kind, recorded, replayed))?;
+    drawn(made).map_err(|(kind, recorded, replayed)| at(kind, recorded, replayed))
+}
+
+/// The verdict is what the recorded result says.
+pub(crate) fn drawn(made: &DecisionMade) -> Result<(), Difference> {
     let drawn = made.evaluation.outcome.document();
     let (deny, obligations) = (made.deny.clone(), made.obligations.clone());
     let recorded = Document { allow: made.allow, deny, obligations };
     if recorded != drawn {
-        return Err(at(Kind::Verdict, json(&recorded), json(&drawn)));
+        return Err((Kind::Verdict, json(&recorded), json(&drawn)));
     }
     Ok(())
 }
@@ -64,26 +69,51 @@ fn rebuild(walk: &Walk<'_>, made: &DecisionMade) -> Result<Inquiry, String> {
     inquiry.map_err(|error| error.to_string())
 }
 
-type Difference = (Kind, String, String);
+pub(crate) type Difference = (Kind, String, String);
+
+/// What deciding again came to, where nothing differs.
+pub(crate) enum Again {
+    /// There was no answer, so there is none to compare.
+    NotDecidable,
+    /// The same answer.
+    Same { by_another_engine: bool },
+}
 
 fn decide_again(walk: &mut Walk<'_>, inquiry: &Inquiry, made: &DecisionMade) -> Result<(), Difference> {
+    let (entrypoint, parts) = (inquiry.question.entrypoint(), (walk.recordings, walk.engine));
+    match again(parts, &entrypoint, &inquiry.input, made)? {
+        Again::NotDecidable => walk.report.not_decidable_again.push(made.decision.to_string()),
+        Again::Same { by_another_engine } => {
+            walk.report.decided_again += 1;
+            walk.report.by_another_engine += u64::from(by_another_engine);
+        }
+    }
+    Ok(())
+}
+
+/// Asks the recorded bundle again, and compares.
+pub(crate) fn again(
+    (recordings, engine): (&Recordings, &Bulk),
+    entrypoint: &Entrypoint,
+    input: &CanonicalJson,
+    made: &DecisionMade,
+) -> Result<Again, Difference> {
     let evaluation = &made.evaluation;
     if unanswered(&evaluation.outcome) {
-        walk.report.not_decidable_again.push(made.decision.to_string());
-        return Ok(());
+        return Ok(Again::NotDecidable);
     }
-    if !walk.engine.holds(&evaluation.bundle) {
+    if !engine.holds(&evaluation.bundle) {
         let replayed = "no such bundle is recorded".to_owned();
         return Err((Kind::MissingBundle, evaluation.bundle.to_string(), replayed));
     }
-    let data = walk.recordings.bundles.get(&evaluation.bundle).map(|manifest| manifest.data.digest);
+    let data = recordings.bundles.get(&evaluation.bundle).map(|manifest| manifest.data.digest);
     if let (Some(recorded), Some(data)) = (evaluation.data, data)
         && recorded != data
     {
         return Err((Kind::Result, format!("data {recorded}"), format!("data {data}")));
     }
-    let (entrypoint, authority) = (inquiry.question.entrypoint(), walk.engine.authority());
-    if entrypoint != evaluation.entrypoint {
+    let authority = engine.authority();
+    if *entrypoint != evaluation.entrypoint {
         return Err((Kind::Engine, evaluation.entrypoint.to_string(), entrypoint.to_string()));
     }
     // Where another engine decided, the authority must say the same; error messages are each engine's own.
@@ -91,13 +121,11 @@ fn decide_again(walk: &mut Walk<'_>, inquiry: &Inquiry, made: &DecisionMade) -> 
     if is_same && evaluation.engine != authority {
         return Err((Kind::Engine, identity(&evaluation.engine), identity(&authority)));
     }
-    let (outcome, _) = walk.engine.decide_again(&evaluation.bundle, &entrypoint, &inquiry.input, &evaluation.outcome);
-    walk.report.decided_again += 1;
-    walk.report.by_another_engine += u64::from(!is_same);
+    let (outcome, _) = engine.decide_again(&evaluation.bundle, entrypoint, input, &evaluation.outcome);
     if outcome == evaluation.outcome
         || (!is_same && class(&outcome).is_some() && class(&outcome) == class(&evaluation.outcome))
     {
-        return Ok(());
+        return Ok(Again::Same { by_another_engine: !is_same });
     }
     Err((Kind::Result, shown(&evaluation.outcome), shown(&outcome)))
 }
@@ -110,7 +138,7 @@ fn class(outcome: &Outcome) -> Option<FailureClass> {
 }
 
 /// Failures that say nothing about bundle and input, so that asking again proves nothing.
-fn unanswered(outcome: &Outcome) -> bool {
+pub(crate) fn unanswered(outcome: &Outcome) -> bool {
     matches!(
         outcome,
         Outcome::Failure {

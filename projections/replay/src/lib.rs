@@ -4,6 +4,7 @@
 //! missing it says so. The gateway loads the recordings and prints the report.
 
 mod decisions;
+pub mod evidence;
 pub mod logged;
 mod recordings;
 mod report;

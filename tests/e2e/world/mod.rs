@@ -195,7 +195,7 @@ impl World {
 }
 
 /// The binary beside the folder of this test.
-fn binary() -> PathBuf {
+pub fn binary() -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let binary = test.parent().and_then(Path::parent).unwrap().join("xagent");
     assert!(binary.is_file(), "{} is missing: run `cargo build --workspace` first", binary.display());
