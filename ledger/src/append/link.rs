@@ -161,12 +161,20 @@ fn truth(row: &Row) -> Result<bool, LedgerError> {
     row.try_get(0).map_err(failed)
 }
 
-/// The same way to the database as that of the pool.
+/// The same way to the database as that of the pool. Only a URL tells the password, and not every name and host fits in one.
 fn config(connect: &PgConnectOptions) -> Result<Config, tokio_postgres::Error> {
-    let mut url = connect.to_url_lossy();
+    let mut url = connect.clone().username("any").host("localhost").to_url_lossy();
     url.set_query(None);
-    let mut config: Config = url.as_str().parse()?;
-    config.application_name("xagent");
+    let told: Config = url.as_str().parse()?;
+    let mut config = Config::new();
+    config.application_name("xagent").user(connect.get_username()).port(connect.get_port());
+    match (connect.get_socket(), connect.get_host()) {
+        (Some(folder), _) => config.host_path(folder),
+        (None, folder) if folder.starts_with('/') => config.host_path(folder),
+        (None, host) => config.host(host.trim_matches(['[', ']'])),
+    };
+    told.get_password().map(|password| config.password(password));
+    connect.get_database().map(|database| config.dbname(database));
     connect.get_options().map(|options| config.options(options));
     Ok(config)
 }
@@ -174,4 +182,42 @@ fn config(connect: &PgConnectOptions) -> Result<Config, tokio_postgres::Error> {
 /// The answer was not one that can be given there.
 pub(super) fn out_of_turn() -> LedgerError {
     failed("the ledger moved under its lock")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use tokio_postgres::config::Host;
+
+    use super::*;
+
+    /// Where it connects to, as whom, with which password.
+    fn way(connect: &PgConnectOptions) -> (Vec<Host>, String, Vec<u8>) {
+        let config = config(connect).unwrap();
+        let user = config.get_user().unwrap_or_default().to_owned();
+        (config.get_hosts().to_vec(), user, config.get_password().unwrap_or_default().to_vec())
+    }
+
+    #[test]
+    fn the_appender_connects_to_where_the_pool_does_as_whom_and_how() {
+        let plain = PgConnectOptions::new_without_pgpass().username("a/b@c").password("p%41/ \u{e9}").database("d/e f");
+        let password = "p%41/ \u{e9}".as_bytes().to_vec();
+        let tcp = |host: &str| vec![Host::Tcp(host.to_owned())];
+        let socket = vec![Host::Unix(Path::new("/var/run/postgresql").to_owned())];
+        let cases = [
+            (plain.clone().host("db.example"), tcp("db.example")),
+            (plain.clone().host("[::1]"), tcp("::1")),
+            // What sqlx takes where no host is named and a server of this machine listens there.
+            (plain.clone().host("/var/run/postgresql"), socket.clone()),
+            (plain.host("db.example").socket("/var/run/postgresql"), socket),
+        ];
+        for (connect, hosts) in cases {
+            assert_eq!(way(&connect), (hosts, "a/b@c".to_owned(), password.clone()));
+            let config = config(&connect.port(5433)).unwrap();
+            assert_eq!((config.get_ports(), config.get_dbname()), ([5433].as_slice(), Some("d/e f")));
+        }
+        let nobody = PgConnectOptions::new_without_pgpass().host("localhost").username("me");
+        assert_eq!(way(&nobody), (tcp("localhost"), "me".to_owned(), Vec::new()));
+    }
 }
