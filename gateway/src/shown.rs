@@ -1,13 +1,13 @@
-//! An event as the doors show it: in pages (`rest`) and live (`stream`).
+//! An event as the doors show it: in pages (`rest`) and live (`stream`); and as it is read back from there (`cli`).
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use xagent_domain::{Recorded, Tenant};
+use xagent_domain::{Digest, Recorded, Tenant};
 
 use crate::problem::{Problem, ProblemType};
 
 /// An event as it was recorded. All but `leaf_hash`, in RFC 8785 form, is what its leaf hash covers.
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 pub struct ShownEvent {
     position: u64,
     tenant: Tenant,
@@ -17,7 +17,7 @@ pub struct ShownEvent {
     event_type: String,
     event_version: String,
     recorded_at_us: i64,
-    leaf_hash: String,
+    leaf_hash: Digest,
     metadata: Box<RawValue>,
     payload: Box<RawValue>,
 }
@@ -31,13 +31,31 @@ pub fn shown(event: Recorded) -> Result<ShownEvent, Problem> {
         position: event.position,
         sequence: event.sequence,
         recorded_at_us: event.recorded_at_us,
-        leaf_hash: event.leaf_hash.to_string(),
+        leaf_hash: event.leaf_hash,
         tenant: event.tenant,
         aggregate_type: event.aggregate_type,
         aggregate_id: event.aggregate_id,
         event_type: event.event_type,
         event_version: event.event_version,
     })
+}
+
+impl From<ShownEvent> for Recorded {
+    fn from(shown: ShownEvent) -> Self {
+        Self {
+            position: shown.position,
+            tenant: shown.tenant,
+            aggregate_type: shown.aggregate_type,
+            aggregate_id: shown.aggregate_id,
+            sequence: shown.sequence,
+            event_type: shown.event_type,
+            event_version: shown.event_version,
+            payload: shown.payload.get().to_owned(),
+            metadata: shown.metadata.get().to_owned(),
+            recorded_at_us: shown.recorded_at_us,
+            leaf_hash: shown.leaf_hash,
+        }
+    }
 }
 
 /// The problem of an event whose text is not what was recorded.

@@ -4,16 +4,15 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
-use serde::Deserialize;
 use serde_json::json;
-use serde_json::value::RawValue;
-use xagent_domain::{CanonicalJson, Digest, Recorded, Tenant};
+use xagent_domain::{CanonicalJson, Recorded};
 use xagent_projections::CloudEvent;
 use xagent_tree::Verifier;
 
 use super::proof::{Held, ProofFile};
 use crate::cli::terminal::Paint;
 use crate::cli::{CliError, Context};
+use crate::shown::ShownEvent;
 
 #[derive(Args)]
 #[command(
@@ -29,22 +28,6 @@ pub struct Check {
     /// An event the proof must be about: an item of GET /v1/runs/{run}/events, or a CloudEvent of the relay
     #[arg(long, value_name = "FILE")]
     event: Option<PathBuf>,
-}
-
-/// An event as the API shows it.
-#[derive(Deserialize)]
-struct ShownEvent {
-    position: u64,
-    tenant: Tenant,
-    aggregate_type: String,
-    aggregate_id: String,
-    sequence: u64,
-    event_type: String,
-    event_version: String,
-    recorded_at_us: i64,
-    metadata: Box<RawValue>,
-    payload: Box<RawValue>,
-    leaf_hash: Digest,
 }
 
 impl Check {
@@ -111,22 +94,4 @@ fn read_event(path: &Path) -> Result<Recorded, CliError> {
         *part = CanonicalJson::parse(part).map_err(|error| no_event(error.to_string()))?.into_string();
     }
     Ok(event)
-}
-
-impl From<ShownEvent> for Recorded {
-    fn from(shown: ShownEvent) -> Self {
-        Self {
-            position: shown.position,
-            tenant: shown.tenant,
-            aggregate_type: shown.aggregate_type,
-            aggregate_id: shown.aggregate_id,
-            sequence: shown.sequence,
-            event_type: shown.event_type,
-            event_version: shown.event_version,
-            payload: shown.payload.get().to_owned(),
-            metadata: shown.metadata.get().to_owned(),
-            recorded_at_us: shown.recorded_at_us,
-            leaf_hash: shown.leaf_hash,
-        }
-    }
 }
