@@ -40,6 +40,14 @@ pub enum CommandError {
     /// The ledger said no or is away.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    /// The stream is not where the caller expects it.
+    #[error("the run is at sequence {current}, and the command is meant for {expected}")]
+    Moved {
+        /// Where the caller saw it.
+        expected: u64,
+        /// Where it is.
+        current: u64,
+    },
     /// Others kept writing the same stream.
     #[error("the stream {0} is too busy: try again")]
     Contended(String),

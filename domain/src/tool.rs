@@ -140,16 +140,17 @@ impl Decider for Tool {
 
     fn decide(&self, command: &Command<ToolAct>) -> Result<Vec<ToolEvent>, Refusal> {
         let inquiries = self.inquiries(&command.act, command.intent.as_ref(), &command.context)?;
-        let decisions = settle(command, &inquiries)?;
+        let decisions = settle(command, &inquiries)?.into_iter().map(|d| ToolEvent::DecisionMade(Box::new(d)));
         let event = match &command.act {
-            ToolAct::Register(new) if self.registration.as_ref() == Some(new) => return Ok(Vec::new()),
+            // What is registered already stays as it is; that somebody was allowed to register it is on the record.
+            ToolAct::Register(new) if self.registration.as_ref() == Some(new) => return Ok(decisions.collect()),
             ToolAct::Register(new) => ToolEvent::ToolRegistered(new.clone()),
             ToolAct::Retire { .. } if self.registration.is_none() => {
                 return Err(Refusal::conflict("tool_not_registered", "the tool is not registered"));
             }
             ToolAct::Retire { reason } => ToolEvent::ToolRetired { reason: reason.clone() },
         };
-        Ok(decisions.into_iter().map(|d| ToolEvent::DecisionMade(Box::new(d))).chain([event]).collect())
+        Ok(decisions.chain([event]).collect())
     }
 
     fn evolve(&mut self, event: &ToolEvent) {

@@ -14,8 +14,11 @@ use xagent_policies::Finding;
 use crate::access::TokenError;
 use crate::trace::Trace;
 
+/// Characters of a wrong value that are said back.
+const LONGEST_VALUE: usize = 100;
+
 macro_rules! problems {
-    ($($(#[$doc:meta])* $name:ident = $code:literal, $status:ident, $title:literal;)*) => {
+    ($($(#[$doc:meta])* $name:ident = $code:literal, $status:ident, $title:literal, $remedy:literal;)*) => {
         /// Every kind of problem.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum ProblemType {
@@ -26,8 +29,8 @@ macro_rules! problems {
             /// All of them.
             pub const ALL: &[Self] = &[$(Self::$name),*];
 
-            fn parts(self) -> (&'static str, StatusCode, &'static str) {
-                match self { $(Self::$name => ($code, StatusCode::$status, $title),)* }
+            fn parts(self) -> (&'static str, StatusCode, &'static str, &'static str) {
+                match self { $(Self::$name => ($code, StatusCode::$status, $title, $remedy),)* }
             }
         }
 
@@ -43,35 +46,59 @@ macro_rules! problems {
 
 problems! {
     /// No token, or one that is not valid.
-    Unauthenticated = "unauthenticated", UNAUTHORIZED, "Not authenticated";
+    Unauthenticated = "unauthenticated", UNAUTHORIZED, "Not authenticated",
+        "Send `Authorization: Bearer TOKEN` with a valid token; `xagent token` mints one for development.";
     /// The law said no.
-    Denied = "denied", FORBIDDEN, "Denied by policy";
+    Denied = "denied", FORBIDDEN, "Denied by policy",
+        "Read `deny`: use a token with the scope or role it names, or ask who writes the policies.";
     /// The law said: later.
-    RateLimited = "rate-limited", TOO_MANY_REQUESTS, "Too many requests";
+    RateLimited = "rate-limited", TOO_MANY_REQUESTS, "Too many requests",
+        "Wait for `Retry-After`, then go on more slowly.";
     /// The body or a parameter is wrong.
-    InvalidInput = "invalid-input", BAD_REQUEST, "Invalid input";
+    InvalidInput = "invalid-input", BAD_REQUEST, "Invalid input",
+        "Mend the field that is named.";
     /// The bundle does not pass the gate.
-    BundleRefused = "bundle-refused", UNPROCESSABLE_ENTITY, "Bundle refused";
+    BundleRefused = "bundle-refused", UNPROCESSABLE_ENTITY, "Bundle refused",
+        "Mend what `findings` names; `xagent policy check` says the same without a server.";
     /// The body is too large.
-    TooLarge = "too-large", PAYLOAD_TOO_LARGE, "Body too large";
+    TooLarge = "too-large", PAYLOAD_TOO_LARGE, "Body too large",
+        "Send less, or ask for less.";
     /// There is no such thing.
-    NotFound = "not-found", NOT_FOUND, "Not found";
+    NotFound = "not-found", NOT_FOUND, "Not found",
+        "Check the id, and that the token is of the tenant that has it.";
     /// The path is right, the method is not.
-    MethodNotAllowed = "method-not-allowed", METHOD_NOT_ALLOWED, "Method not allowed";
+    MethodNotAllowed = "method-not-allowed", METHOD_NOT_ALLOWED, "Method not allowed",
+        "Use a method that `Allow` names.";
     /// The state does not allow it.
-    Conflict = "conflict", CONFLICT, "Conflict with the present state";
+    Conflict = "conflict", CONFLICT, "Conflict with the present state",
+        "Read the state again, then decide whether the command still makes sense.";
     /// The events were moved to a file.
-    Archived = "archived", GONE, "Moved to an archive";
+    Archived = "archived", GONE, "Moved to an archive",
+        "Bring the range back with `xagent archive attach`.";
+    /// The run is not in the state that the command was meant for.
+    PreconditionFailed = "precondition-failed", PRECONDITION_FAILED, "The run has moved on",
+        "Read the run again; repeat the command with its new `ETag` if it still makes sense.";
+    /// The body is of a kind that is not read here.
+    UnsupportedMediaType = "unsupported-media-type", UNSUPPORTED_MEDIA_TYPE, "Unsupported media type",
+        "Send JSON, with `Content-Type: application/json`.";
+    /// A command with the same key is being carried out.
+    InFlight = "in-flight", CONFLICT, "The first command is being carried out",
+        "Repeat the command after `Retry-After`: the receipt of the first one comes back.";
     /// The idempotency key was used for something else.
-    KeyReused = "key-reused", UNPROCESSABLE_ENTITY, "Idempotency key reused";
+    KeyReused = "key-reused", UNPROCESSABLE_ENTITY, "Idempotency key reused",
+        "Use a fresh key for a new command; repeat a command with exactly the body it had.";
     /// The ledger is away, or too busy.
-    Unavailable = "unavailable", SERVICE_UNAVAILABLE, "Unavailable for now";
+    Unavailable = "unavailable", SERVICE_UNAVAILABLE, "Unavailable for now",
+        "Try again after `Retry-After`, a command with the same `Idempotency-Key`.";
     /// The server has not got its law yet.
-    Starting = "starting", SERVICE_UNAVAILABLE, "The server is starting";
+    Starting = "starting", SERVICE_UNAVAILABLE, "The server is starting",
+        "Wait until `/readyz` answers 200.";
     /// A record is not what it was.
-    Tampered = "tampered", INTERNAL_SERVER_ERROR, "A recorded event was changed";
+    Tampered = "tampered", INTERNAL_SERVER_ERROR, "A recorded event was changed",
+        "Run `xagent verify`, which names what does not hold.";
     /// A fault of ours.
-    Internal = "internal", INTERNAL_SERVER_ERROR, "Internal error";
+    Internal = "internal", INTERNAL_SERVER_ERROR, "Internal error",
+        "Look for `trace_id` in the log of the server.";
 }
 
 impl ProblemType {
@@ -95,6 +122,11 @@ impl ProblemType {
         format!("/errors/{}", self.code())
     }
 
+    /// What to do about it, in general.
+    pub fn remedy(self) -> &'static str {
+        self.parts().3
+    }
+
     fn uris() -> Vec<String> {
         Self::ALL.iter().map(|kind| kind.uri()).collect()
     }
@@ -106,9 +138,9 @@ pub struct Problem {
     /// `/errors/CODE`, where its page is served.
     #[schemars(extend("enum" = ProblemType::uris()))]
     #[serde(rename = "type")]
-    pub kind: String,
+    pub kind: Box<str>,
     /// The kind, for people.
-    pub title: String,
+    pub title: Box<str>,
     /// The HTTP status.
     pub status: u16,
     /// This occurrence, for people.
@@ -116,6 +148,15 @@ pub struct Problem {
     /// JSON pointer of the field at fault, or the name of a header or parameter.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
+    /// What was sent there, or its beginning.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<Box<str>>,
+    /// What to do next.
+    #[serde(default)]
+    pub remedy: Box<str>,
+    /// The sequence the run is at, where the command was meant for another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub current_sequence: Option<u64>,
     /// A stable code of what conflicts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
@@ -129,23 +170,26 @@ pub struct Problem {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<Finding>,
     /// The trace of the request.
-    pub trace_id: String,
+    pub trace_id: Box<str>,
 }
 
 impl Problem {
     /// A problem of this kind.
     pub fn new(kind: ProblemType, detail: impl Into<String>) -> Self {
         Self {
-            kind: kind.uri(),
-            title: kind.title().to_owned(),
+            kind: kind.uri().into(),
+            title: kind.title().into(),
             status: kind.status().as_u16(),
             detail: detail.into(),
             field: None,
+            value: None,
+            remedy: kind.remedy().into(),
+            current_sequence: None,
             code: None,
             decision_id: None,
             deny: Vec::new(),
             findings: Vec::new(),
-            trace_id: String::new(),
+            trace_id: Box::default(),
         }
     }
 
@@ -156,10 +200,24 @@ impl Problem {
         self
     }
 
+    /// With what was sent there.
+    #[must_use]
+    pub fn with_value(mut self, value: &str) -> Self {
+        self.value = Some(value.chars().take(LONGEST_VALUE).collect());
+        self
+    }
+
+    /// With what to do about it.
+    #[must_use]
+    pub fn remedied(mut self, remedy: impl Into<Box<str>>) -> Self {
+        self.remedy = remedy.into();
+        self
+    }
+
     /// In this trace.
     #[must_use]
     pub fn traced(mut self, trace: &Trace) -> Self {
-        trace.id().clone_into(&mut self.trace_id);
+        self.trace_id = trace.id().into();
         self
     }
 }
@@ -187,6 +245,11 @@ impl From<CommandError> for Problem {
                 problem
             }
             CommandError::Ledger(error) => error.into(),
+            CommandError::Moved { expected, current } => {
+                let mut problem = Self::new(ProblemType::PreconditionFailed, error.to_string()).at("If-Match");
+                problem.current_sequence = Some(current);
+                problem.with_value(&format!("\"{expected}\""))
+            }
             CommandError::Contended(_) => Self::new(ProblemType::Unavailable, error.to_string()),
         }
     }
@@ -238,6 +301,11 @@ impl From<TokenError> for Problem {
     }
 }
 
+/// The entity tag of a run at a sequence (RFC 9110 section 8.8.3).
+pub fn etag(sequence: u64) -> Result<HeaderValue, axum::http::header::InvalidHeaderValue> {
+    HeaderValue::from_str(&format!("\"{sequence}\""))
+}
+
 /// Logged in full here, shown without its inside.
 fn internal(error: &dyn std::error::Error) -> Problem {
     tracing::error!(error = %error, "request.failed");
@@ -247,6 +315,7 @@ fn internal(error: &dyn std::error::Error) -> Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let in_flight = *self.kind == *ProblemType::InFlight.uri();
         let mut response = (status, Json(&self)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
@@ -254,7 +323,12 @@ impl IntoResponse for Problem {
             StatusCode::UNAUTHORIZED => {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"xagent\""));
             }
-            StatusCode::SERVICE_UNAVAILABLE => {
+            StatusCode::PRECONDITION_FAILED => {
+                let current = self.current_sequence.and_then(|sequence| etag(sequence).ok());
+                headers.extend(current.map(|tag| (header::ETAG, tag)));
+            }
+            StatusCode::CONFLICT if !in_flight => {}
+            StatusCode::SERVICE_UNAVAILABLE | StatusCode::CONFLICT => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
             }
             StatusCode::TOO_MANY_REQUESTS => {

@@ -15,6 +15,7 @@ use xagent_policies::{Bundle, Embedded, PolicyEngine};
 use xagent_projections::{Bus, CheckpointMirror, CheckpointRelay, Relay, RunProjector, RunViews};
 
 use crate::configuration::{Configuration, Engine, Opa, Signing};
+use crate::rest::extract::InFlight;
 use crate::rest::{Doors, router};
 use crate::stream::{Patient, Peer, Streams, feed};
 
@@ -96,6 +97,7 @@ impl Server {
             secret,
             bundle_trust,
             streams: streams.clone(),
+            in_flight: InFlight::default(),
         };
         let listener = Patient { listener, stall: configuration.streams.stall };
         let doors = tokio::spawn(serve(listener, router(routes), stages[0].clone()));

@@ -14,7 +14,7 @@ pub struct CommandKey {
 }
 
 /// Where a command's events stand. Empty where the command changed nothing: then `first_position` is past `last_position`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Receipt {
     /// Position of the first event.
     pub first_position: u64,
@@ -30,4 +30,28 @@ pub struct Receipt {
     pub tree_size: u64,
     /// Root of that tree (RFC 6962 section 2.1).
     pub root: Digest,
+    /// Whether it was promised before, to an equal command with the same key.
+    #[serde(skip)]
+    pub repeated: bool,
+}
+
+/// Equal is what promises the same, first or again.
+impl PartialEq for Receipt {
+    fn eq(&self, other: &Self) -> bool {
+        let promised =
+            |receipt: &Self| (receipt.first_position, receipt.last_position, receipt.sequence, receipt.tree_size);
+        promised(self) == promised(other)
+            && self.aggregate_id == other.aggregate_id
+            && self.leaf_hashes == other.leaf_hashes
+            && self.root == other.root
+    }
+}
+
+impl Eq for Receipt {}
+
+impl Receipt {
+    /// The stream's sequence before the command.
+    pub fn before(&self) -> u64 {
+        self.sequence.saturating_sub(self.leaf_hashes.len() as u64)
+    }
 }

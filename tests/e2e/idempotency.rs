@@ -44,8 +44,10 @@ async fn equal_commands_at_once_are_carried_out_once() {
     let body = json!({"agent": "a", "goal": "g"});
     let posts = (0..16).map(|_| alice.post_with_key("/v1/runs", &body, "key"));
     let answers = futures::future::join_all(posts).await;
-    let first = answers[0].clone().expect(201);
-    for answer in answers {
-        assert_eq!(answer.expect(201), first);
-    }
+    let receipt = alice.post_with_key("/v1/runs", &body, "key").await.expect(201);
+    let (in_flight, done): (Vec<_>, Vec<_>) = answers.into_iter().partition(|answer| answer.status == 409);
+    assert!(!done.is_empty());
+    done.into_iter().for_each(|answer| assert_eq!(answer.expect(201), receipt));
+    in_flight.into_iter().for_each(|answer| assert_eq!(answer.problem(409, "in-flight")["field"], "Idempotency-Key"));
+    assert_eq!(alice.get("/v1/runs").await.expect(200)["items"].as_array().unwrap().len(), 1);
 }

@@ -7,6 +7,7 @@ mod approvals;
 mod archive;
 mod bundles;
 mod checkpoints;
+mod commands;
 mod compatibility;
 mod crash;
 mod decision_logs;

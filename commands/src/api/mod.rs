@@ -60,6 +60,7 @@ pub struct Commands {
     ids: Ids,
     options: Arc<CommandsOptions>,
     lawmaking: Arc<law::Lawmaking>,
+    expected: Option<u64>,
 }
 
 /// What a command is about, before it becomes a request.
@@ -75,7 +76,21 @@ impl Commands {
     /// Over an executor, with the engine that holds the bundles.
     pub fn new(executor: Executor, engine: Arc<dyn PolicyEngine>, options: CommandsOptions) -> Self {
         let catalog = Catalog::new(executor.ledger().clone());
-        Self { executor, catalog, engine, ids: Ids, options: Arc::new(options), lawmaking: Arc::default() }
+        Self {
+            executor,
+            catalog,
+            engine,
+            ids: Ids,
+            options: Arc::new(options),
+            lawmaking: Arc::default(),
+            expected: None,
+        }
+    }
+
+    /// The same, for one command to a run that is meant for the state at a sequence: elsewhere it is `Moved`.
+    #[must_use]
+    pub fn expecting(&self, sequence: Option<u64>) -> Self {
+        Self { expected: sequence, ..self.clone() }
     }
 
     /// The executor.
@@ -123,9 +138,8 @@ impl Commands {
         let metadata = self.metadata(caller, if D::TYPE == "run" { &aggregate_id } else { "" });
         let intent = Some(intent(caller, subject.name, D::TYPE, subject.id, &subject.attributes));
         let tenant = if D::TYPE == "bundle" { law::tenant() } else { caller.principal.tenant.clone() };
-        self.executor
-            .execute::<D>(Request { tenant, aggregate_id, act, intent, on_behalf_of: None, blobs, metadata, key })
-            .await
+        let request = Request { tenant, aggregate_id, act, intent, on_behalf_of: None, blobs, metadata, key };
+        self.executor.execute_at::<D>(request, self.expected).await
     }
 
     fn metadata(&self, caller: &Caller, correlation_id: &str) -> Metadata {

@@ -76,16 +76,29 @@ impl Executor {
 
     /// Carries out one command: all of its events are committed, or none.
     pub(crate) async fn execute<D: Governed>(&self, request: Request<D::Act>) -> Result<Executed<D>, CommandError> {
+        self.execute_at(request, None).await
+    }
+
+    /// The same, but only where the aggregate is at `expected`, if it is said. The law is asked first: who may not command
+    /// does not learn where the aggregate is.
+    pub(crate) async fn execute_at<D: Governed>(
+        &self,
+        request: Request<D::Act>,
+        expected: Option<u64>,
+    ) -> Result<Executed<D>, CommandError> {
         let usage = self.count(request.intent.as_ref(), request.on_behalf_of.as_ref());
         for attempt in 0..ATTEMPTS {
             // The first attempt is on the state this process remembers; only what fresh state says is said to the caller.
             let warm = attempt == 0;
-            match self.attempt::<D>(&request, usage, warm).await {
+            match self.attempt::<D>(&request, expected, usage, warm).await {
                 Err(CommandError::Ledger(LedgerError::Conflict { .. })) => {
                     self.ledger.forget::<D>(&request.tenant, &request.aggregate_id);
                     tokio::time::sleep(pause(attempt, 200)).await;
                 }
-                Err(CommandError::Refused(_) | CommandError::Denied(_)) if warm => {
+                Err(error @ CommandError::Moved { .. }) if !warm => {
+                    return self.repetition(&request).await?.ok_or(error);
+                }
+                Err(CommandError::Refused(_) | CommandError::Denied(_) | CommandError::Moved { .. }) if warm => {
                     // A repeated command is found by its key when it is appended; where its own effects stand in its
                     // way, it is found here.
                     if let Some(repeated) = self.repetition(&request).await? {
@@ -129,6 +142,7 @@ impl Executor {
     async fn attempt<D: Governed>(
         &self,
         request: &Request<D::Act>,
+        expected: Option<u64>,
         usage: Usage,
         warm: bool,
     ) -> Result<Executed<D>, CommandError> {
@@ -162,6 +176,9 @@ impl Executor {
             }
             Ok(events) => events,
         };
+        if let Some(expected) = expected.filter(|expected| *expected != sequence) {
+            return Err(CommandError::Moved { expected, current: sequence });
+        }
         let appended = self
             .ledger
             .append::<D>(Append {

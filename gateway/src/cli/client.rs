@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::Value;
-use xagent_commands::SystemClock;
+use xagent_commands::{Ids, SystemClock};
 use xagent_domain::Tenant;
 use xagent_ledger::Clock;
 
@@ -41,12 +41,12 @@ impl Client {
     }
 
     pub async fn post(&self, path: &str, body: &Value) -> Result<Value, CliError> {
-        self.send(self.request(Method::POST, path).json(body), &format!("POST {path}")).await
+        self.send(self.command(path).json(body), &format!("POST {path}")).await
     }
 
     /// Posts an OPA bundle.
     pub async fn post_archive(&self, path: &str, bytes: Vec<u8>) -> Result<Value, CliError> {
-        let request = self.request(Method::POST, path).header("content-type", "application/gzip").body(bytes);
+        let request = self.command(path).header("content-type", "application/gzip").body(bytes);
         self.send(request, &format!("POST {path}")).await
     }
 
@@ -62,6 +62,11 @@ impl Client {
         }
         let (status, text) = (response.status(), response.text().await.map_err(|error| self.away(&error))?);
         Err(self.refused(&format!("GET {path}"), status, &text))
+    }
+
+    /// A command is named by a key of its own.
+    fn command(&self, path: &str) -> RequestBuilder {
+        self.request(Method::POST, path).header("idempotency-key", format!("cli-{}", Ids.draw().simple()))
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {

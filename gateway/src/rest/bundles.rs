@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::{Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::header;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -15,8 +15,9 @@ use xagent_domain::governed::Refusal;
 use xagent_policies::{Bundle, BundleError, Files, Trust};
 
 use super::Doors;
-use super::extract::{Body_, Calling, Id, invalid, parse, read};
-use super::openapi::{Command, Lookup, Publication as Publishing, Query, Recorded, Shown, described};
+use super::accepted::{Accepted, Proven};
+use super::extract::{Body_, Calling, Commanding, Id, invalid, is_json, parse, read};
+use super::openapi::{Bytes, Command, Lookup, Publication as Publishing, Query, Recorded, Shown, described};
 use super::runs::{Because, Nothing};
 use crate::problem::{Problem, ProblemType};
 
@@ -38,16 +39,19 @@ struct BundleParts {
 /// Checks it, runs its tests, and keeps it. The body is an OPA bundle (`application/gzip`), or JSON with its modules and data.
 #[utoipa::path(
     post, path = "/v1/bundles", operation_id = "publish_bundle", tag = "Policies",
-    request_body = BundleParts, responses(Recorded<Published>, Publishing),
+    params(Commanding),
+    request_body(content((BundleParts = "application/json"), (Bytes = "application/gzip"))),
+    responses(Recorded<Proven<Published>>, Publishing),
 )]
 pub async fn publish(
     State(doors): State<Doors>,
-    calling: Calling,
+    commanding: Commanding,
     request: Request,
-) -> Result<(StatusCode, Json<Published>), Problem> {
+) -> Result<Accepted<Published>, Problem> {
+    let calling = &commanding.calling;
     let bundle = received(request, &doors.bundle_trust).await.map_err(|problem| calling.problem(problem))?;
     let published = doors.commands.publish_bundle(&calling.caller, bundle).await;
-    published.map(|done| (StatusCode::CREATED, Json(done))).map_err(|error| calling.problem(error))
+    published.map(Accepted::recorded).map_err(|error| calling.problem(error))
 }
 
 async fn received(request: Request, trust: &Trust) -> Result<Bundle, Problem> {
@@ -74,6 +78,7 @@ async fn received(request: Request, trust: &Trust) -> Result<Bundle, Problem> {
         let detail = "this server takes signed bundles only: send the archive that `opa build` signed";
         return Err(invalid("", detail));
     }
+    is_json(request.headers())?;
     let parts: BundleParts = parse(&read(request.into_body(), super::extract::LARGEST_BODY).await?)?;
     Bundle::from_parts(parts.modules, &parts.data.to_string()).map_err(|error| unfit(&error))
 }
@@ -96,15 +101,16 @@ described!(BundleParts, Back);
 /// From here on it decides.
 #[utoipa::path(
     post, path = "/v1/bundles/{digest}/activate", operation_id = "activate_bundle", tag = "Policies",
-    request_body = Nothing, responses(Shown<Activated>, Command),
+    params(Commanding), request_body = Nothing, responses(Shown<Proven<Activated>>, Command),
 )]
 pub async fn activate(
     State(doors): State<Doors>,
-    calling: Calling,
+    commanding: Commanding,
     Id(digest): Id<Digest>,
     Body_(Nothing {}): Body_<Nothing>,
-) -> Result<Json<Activated>, Problem> {
-    doors.commands.activate_bundle(&calling.caller, digest).await.map(Json).map_err(|e| calling.problem(e))
+) -> Result<Accepted<Activated>, Problem> {
+    let calling = &commanding.calling;
+    doors.commands.activate_bundle(&calling.caller, digest).await.map(Accepted::done).map_err(|e| calling.problem(e))
 }
 
 /// Where to roll back to.
@@ -121,14 +127,15 @@ pub struct Back {
 /// The bundle that was active before decides again.
 #[utoipa::path(
     post, path = "/v1/bundles/rollback", operation_id = "roll_back_bundle", tag = "Policies",
-    request_body = Back, responses(Shown<Activated>, Command),
+    params(Commanding), request_body = Back, responses(Shown<Proven<Activated>>, Command),
 )]
 pub async fn roll_back(
     State(doors): State<Doors>,
-    calling: Calling,
+    commanding: Commanding,
     Body_(back): Body_<Back>,
-) -> Result<Json<Activated>, Problem> {
-    doors.commands.roll_back_bundle(&calling.caller, back.to).await.map(Json).map_err(|e| calling.problem(e))
+) -> Result<Accepted<Activated>, Problem> {
+    let calling = &commanding.calling;
+    doors.commands.roll_back_bundle(&calling.caller, back.to).await.map(Accepted::done).map_err(|e| calling.problem(e))
 }
 
 /// Retire a bundle
@@ -136,16 +143,17 @@ pub async fn roll_back(
 /// It never decides again.
 #[utoipa::path(
     post, path = "/v1/bundles/{digest}/retire", operation_id = "retire_bundle", tag = "Policies",
-    request_body = Because, responses(Shown<Done>, Command),
+    params(Commanding), request_body = Because, responses(Shown<Proven<Done>>, Command),
 )]
 pub async fn retire(
     State(doors): State<Doors>,
-    calling: Calling,
+    commanding: Commanding,
     Id(digest): Id<Digest>,
     Body_(body): Body_<Because>,
-) -> Result<Json<Done>, Problem> {
+) -> Result<Accepted<Done>, Problem> {
+    let calling = &commanding.calling;
     let done = doors.commands.retire_bundle(&calling.caller, digest, body.reason).await;
-    done.map(Json).map_err(|error| calling.problem(error))
+    done.map(Accepted::done).map_err(|error| calling.problem(error))
 }
 
 /// A bundle in a list.

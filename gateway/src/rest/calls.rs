@@ -2,16 +2,18 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use xagent_commands::{Done, ProposedCall, ToolRequest};
 use xagent_domain::{CallId, RunId};
+use xagent_ledger::Receipt;
 
 use super::Doors;
-use super::extract::{Body_, Calling, Id, Ids};
-use super::openapi::{Created, RunCommand, Shown, described};
+use super::accepted::{Accepted, Proven, Receipted};
+use super::extract::{Body_, Calling, CommandingRun, CreatingInRun, Id, Ids, Natural, Wait};
+use super::openapi::{Lookup, RunCommand, Shown, Waited, described};
+use super::outcome::{self, ShownCall};
 use crate::problem::Problem;
 
 /// A tool call that a client wants made.
@@ -27,7 +29,7 @@ pub struct Proposed {
     label: Option<String>,
 }
 
-described!(Proposed, Executing, Outcome);
+described!(Proposed, Executing, CallResult);
 
 fn no_arguments() -> Value {
     Value::Object(serde_json::Map::new())
@@ -38,18 +40,65 @@ fn no_arguments() -> Value {
 /// The answer says whether it may be made; a denial is an answer too.
 #[utoipa::path(
     post, path = "/v1/runs/{run}/tool-calls", operation_id = "propose_call", tag = "Tool calls",
-    request_body = Proposed, responses(Created<ProposedCall>, RunCommand),
+    params(CreatingInRun, Wait), request_body = Proposed, responses(Waited<Proven<CallProposed>>, RunCommand),
 )]
 pub async fn propose(
     State(doors): State<Doors>,
-    calling: Calling,
+    CreatingInRun(commanding): CreatingInRun,
+    wait: Wait,
     Id(run): Id<RunId>,
     Body_(body): Body_<Proposed>,
-) -> Result<(StatusCode, Json<ProposedCall>), Problem> {
+) -> Result<Accepted<CallProposed>, Problem> {
+    let (calling, commands) = (&commanding.calling, commanding.commands(&doors));
     let Proposed { tool, arguments, label } = body;
     let request = ToolRequest { tool, arguments, label };
-    let proposed = doors.commands.propose(&calling.caller, run, request).await;
-    proposed.map(|call| (StatusCode::CREATED, Json(call))).map_err(|error| calling.problem(error))
+    let mut proposed = commands.propose(&calling.caller, run, request).await.map_err(|e| calling.problem(e))?;
+    let location = format!("/v1/runs/{run}/tool-calls/{}", proposed.call);
+    let (mut outcome, mut settled) = (None, false);
+    if let Some(patience) = wait.patience() {
+        let (ledger, tenant) = (doors.commands.ledger(), &calling.caller.principal.tenant);
+        let waited = outcome::call_settled(ledger, tenant, &proposed.receipt, proposed.call, patience).await;
+        settled = waited.map_err(|error| calling.problem(error))?;
+        let before = proposed.receipt.before();
+        let call = outcome::call(ledger, tenant, run, proposed.call, before).await.map_err(|e| calling.problem(e))?;
+        proposed.status = call.status;
+        outcome = Some(call).filter(|_| settled);
+    }
+    Ok(Accepted::created(CallProposed { proposed, outcome }, location).waited(wait, settled))
+}
+
+/// A tool call that was proposed, and what the law said.
+#[derive(Serialize, JsonSchema)]
+pub struct CallProposed {
+    #[serde(flatten)]
+    proposed: ProposedCall,
+    /// What came of it, where that was waited for and came about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outcome: Option<ShownCall>,
+}
+
+impl Receipted for CallProposed {
+    fn receipt(&self) -> &Receipt {
+        &self.proposed.receipt
+    }
+}
+
+/// Read a tool call
+///
+/// From its proposal to what came of it.
+#[utoipa::path(
+    get, path = "/v1/runs/{run}/tool-calls/{call}", operation_id = "read_call", tag = "Tool calls",
+    responses(Shown<ShownCall>, Lookup),
+)]
+pub async fn read(
+    State(doors): State<Doors>,
+    calling: Calling,
+    Ids(run, call): Ids<RunId, CallId>,
+) -> Result<Json<ShownCall>, Problem> {
+    let allowed = doors.commands.authorise_read(&calling.caller, "read.run", "run", &run.to_string()).await;
+    allowed.map_err(|error| calling.problem(error))?;
+    let (ledger, tenant) = (doors.commands.ledger(), &calling.caller.principal.tenant);
+    outcome::call(ledger, tenant, run, call, 0).await.map(Json).map_err(|problem| calling.problem(problem))
 }
 
 /// What a client is about to execute.
@@ -66,29 +115,30 @@ pub struct Executing {
 /// One that the client executes. It is decided again.
 #[utoipa::path(
     post, path = "/v1/runs/{run}/tool-calls/{call}/start", operation_id = "start_call", tag = "Tool calls",
-    request_body = Executing, responses(Shown<ProposedCall>, RunCommand),
+    params(CommandingRun), request_body = Executing, responses(Shown<Proven<ProposedCall>>, RunCommand),
 )]
 pub async fn start(
     State(doors): State<Doors>,
-    calling: Calling,
+    commanding: CommandingRun,
     Ids(run, call): Ids<RunId, CallId>,
     Body_(Executing { arguments }): Body_<Executing>,
-) -> Result<Json<ProposedCall>, Problem> {
-    let started = doors.commands.start_call(&calling.caller, run, call, arguments).await;
-    started.map(Json).map_err(|error| calling.problem(error))
+) -> Result<Accepted<ProposedCall>, Problem> {
+    let (calling, commands) = (&commanding.calling, commanding.commands(&doors));
+    let started = commands.start_call(&calling.caller, run, call, arguments).await;
+    started.map(Accepted::done).map_err(|error| calling.problem(error))
 }
 
 /// What came of a tool call.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Outcome {
+pub struct CallResult {
     /// Whether the tool did what it was called for.
     succeeded: bool,
     /// What it answered.
     output: Value,
     /// How long it took, in microseconds.
     #[serde(default)]
-    duration_us: u64,
+    duration_us: Natural,
 }
 
 /// Record the outcome of a tool call
@@ -96,15 +146,16 @@ pub struct Outcome {
 /// One that the client executed.
 #[utoipa::path(
     post, path = "/v1/runs/{run}/tool-calls/{call}/result", operation_id = "post_result", tag = "Tool calls",
-    request_body = Outcome, responses(Shown<Done>, RunCommand),
+    params(CommandingRun), request_body = CallResult, responses(Shown<Proven<Done>>, RunCommand),
 )]
 pub async fn result(
     State(doors): State<Doors>,
-    calling: Calling,
+    commanding: CommandingRun,
     Ids(run, call): Ids<RunId, CallId>,
-    Body_(body): Body_<Outcome>,
-) -> Result<Json<Done>, Problem> {
-    let Outcome { succeeded, output, duration_us } = body;
-    let posted = doors.commands.post_result(&calling.caller, run, call, succeeded, &output, duration_us).await;
-    posted.map(Json).map_err(|error| calling.problem(error))
+    Body_(body): Body_<CallResult>,
+) -> Result<Accepted<Done>, Problem> {
+    let (calling, commands) = (&commanding.calling, commanding.commands(&doors));
+    let CallResult { succeeded, output, duration_us } = body;
+    let posted = commands.post_result(&calling.caller, run, call, succeeded, &output, duration_us.0).await;
+    posted.map(Accepted::done).map_err(|error| calling.problem(error))
 }

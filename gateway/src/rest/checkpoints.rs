@@ -8,7 +8,7 @@ use xagent_domain::governed::Refusal;
 use xagent_ledger::StoredCheckpoint;
 
 use super::Doors;
-use super::extract::{Calling, Parameters};
+use super::extract::{Calling, Limit, Natural, Parameters};
 use super::ledger::allowed;
 use super::list::Items;
 use super::openapi::{Lookup, Query, Shown};
@@ -37,7 +37,7 @@ impl From<StoredCheckpoint> for Signed {
 pub struct Covering {
     /// The tree size of a receipt, for example.
     #[serde(default)]
-    at_least: u64,
+    at_least: Natural,
 }
 
 /// Read the latest checkpoint
@@ -53,7 +53,7 @@ pub async fn checkpoint(
     Parameters(query): Parameters<Covering>,
 ) -> Result<Json<Signed>, Problem> {
     allowed(&doors, &calling).await?;
-    covering(&doors, &calling, query.at_least).await.map(Signed::from).map(Json)
+    covering(&doors, &calling, query.at_least.0).await.map(Signed::from).map(Json)
 }
 
 /// A checkpoint of at least `size` events.
@@ -68,14 +68,10 @@ pub(super) async fn covering(doors: &Doors, calling: &Calling, size: u64) -> Res
 pub struct Page {
     /// Size after which the page begins.
     #[serde(default)]
-    cursor: u64,
+    cursor: Natural,
     /// Checkpoints at most.
-    #[serde(default = "page_size")]
-    limit: u32,
-}
-
-fn page_size() -> u32 {
-    100
+    #[serde(default)]
+    limit: Limit<100, 1000>,
 }
 
 /// List checkpoints
@@ -91,8 +87,8 @@ pub async fn checkpoints(
     Parameters(page): Parameters<Page>,
 ) -> Result<Json<Items<Signed>>, Problem> {
     allowed(&doors, &calling).await?;
-    let limit = page.limit.clamp(1, 1000);
-    let found = doors.commands.ledger().checkpoints_after(page.cursor, limit).await;
+    let limit = page.limit.0;
+    let found = doors.commands.ledger().checkpoints_after(page.cursor.0, limit).await;
     let items: Vec<_> = found.map_err(|error| calling.problem(error))?.into_iter().map(Signed::from).collect();
     let next = items.last().filter(|_| items.len() == limit as usize).map(|last| last.size.to_string());
     Ok(Json(Items { items, next }))

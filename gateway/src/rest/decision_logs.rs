@@ -2,7 +2,6 @@
 
 use std::io::{Read, Write};
 
-use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
@@ -18,7 +17,8 @@ use xagent_ledger::{Ledger, LedgerError};
 use xagent_policies::Mask;
 
 use super::Doors;
-use super::extract::{self, Calling, LARGEST_BODY, Parameters, invalid};
+use super::accepted::{Accepted, Proven};
+use super::extract::{self, Calling, Commanding, LARGEST_BODY, Limit, Natural, Parameters, invalid, is_json};
 use super::openapi::{Command, Query, Shown, described};
 use crate::problem::{Problem, ProblemType};
 use crate::{opa_event, recordings};
@@ -46,16 +46,22 @@ described!(DecisionLog);
 /// A batch of its decision log, plain or with `Content-Encoding: gzip`, so that its history can be replayed here too.
 #[utoipa::path(
     post, path = "/logs", operation_id = "keep_decision_log", tag = "Decisions",
-    request_body = DecisionLog, responses(Shown<Done>, Command),
+    params(Commanding), request_body = DecisionLog, responses(Shown<Proven<Done>>, Command),
 )]
-pub async fn keep(State(doors): State<Doors>, calling: Calling, request: Request) -> Result<Json<Done>, Problem> {
+pub async fn keep(
+    State(doors): State<Doors>,
+    commanding: Commanding,
+    request: Request,
+) -> Result<Accepted<Done>, Problem> {
+    let calling = &commanding.calling;
+    is_json(request.headers()).map_err(|problem| calling.problem(problem))?;
     let packed = request.headers().get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding == "gzip");
     let bytes = extract::read(request.into_body(), LARGEST_BODY).await.map_err(|problem| calling.problem(problem))?;
     let batch = if packed { unpacked(&bytes) } else { Ok(bytes) };
     let batch = batch.map_err(|problem| calling.problem(problem))?;
     let batch = String::from_utf8(batch).map_err(|_| calling.problem(invalid("", "the body is not UTF-8")))?;
     let kept = doors.commands.keep_decision_log(&calling.caller, &batch).await;
-    kept.map(Json).map_err(|error| calling.problem(error))
+    kept.map(Accepted::done).map_err(|error| calling.problem(error))
 }
 
 fn unpacked(bytes: &[u8]) -> Result<Vec<u8>, Problem> {
@@ -74,14 +80,10 @@ fn unpacked(bytes: &[u8]) -> Result<Vec<u8>, Problem> {
 pub struct Export {
     /// The position after which to begin.
     #[serde(default)]
-    after: u64,
+    after: Natural,
     /// Decisions at most.
-    #[serde(default = "most")]
-    limit: usize,
-}
-
-fn most() -> usize {
-    1000
+    #[serde(default)]
+    limit: Limit<1000, 5000>,
 }
 
 /// Export decisions as OPA's decision log
@@ -139,8 +141,8 @@ struct Page {
 }
 
 async fn page(ledger: &Ledger, tenant: &Tenant, export: &Export, mask: &Mask) -> Result<Page, LedgerError> {
-    let (mut lines, mut count, mut at) = (Vec::new(), 0, export.after);
-    while at - export.after < LOOKED_AT {
+    let (mut lines, mut count, mut at) = (Vec::new(), 0, export.after.0);
+    while at - export.after.0 < LOOKED_AT {
         let events = ledger.range(at, PAGE).await?;
         let ended = events.len() < PAGE as usize;
         for event in events {
@@ -152,7 +154,7 @@ async fn page(ledger: &Ledger, tenant: &Tenant, export: &Export, mask: &Mask) ->
             lines.extend_from_slice(serde_json::Value::Object(shown).to_string().as_bytes());
             lines.push(b'\n');
             count += 1;
-            if count >= export.limit.clamp(1, 5000) {
+            if count >= export.limit.0 {
                 return Ok(Page { lines, next: Some(at) });
             }
         }

@@ -10,7 +10,7 @@ use xagent_domain::governed::Refusal;
 
 use super::Doors;
 use super::checkpoints::covering;
-use super::extract::{Calling, Parameters, invalid};
+use super::extract::{Calling, Natural, Parameters};
 use super::openapi::Lookup;
 use crate::evidence::{EvidenceError, Wanted, export};
 use crate::problem::{Problem, ProblemType};
@@ -22,10 +22,10 @@ const LARGEST: usize = 64 * 1024 * 1024;
 #[serde(deny_unknown_fields)]
 pub struct OfRun {
     /// The run.
-    #[schemars(with = "RunId")]
-    run: String,
+    #[schemars(example = &"run_01a20ad9e4557094b7b7432819d909fb")]
+    run: RunId,
     /// Size of an earlier tree that was signed; the file then proves to follow on it.
-    since: Option<u64>,
+    since: Option<Natural>,
 }
 
 /// Export evidence of a run
@@ -42,14 +42,12 @@ pub async fn evidence(
     calling: Calling,
     Parameters(query): Parameters<OfRun>,
 ) -> Result<Response, Problem> {
-    let run: RunId =
-        query.run.parse().map_err(|e: xagent_domain::IdError| calling.problem(invalid("run", &e.to_string())))?;
-    let (id, tenant) = (run.to_string(), calling.caller.principal.tenant.clone());
+    let (id, tenant) = (query.run.to_string(), calling.caller.principal.tenant.clone());
     let allowed = doors.commands.authorise_read(&calling.caller, "read.evidence", "run", &id).await;
     allowed.map_err(|error| calling.problem(error))?;
     let ledger = doors.commands.ledger();
     let since = match query.since {
-        Some(size) => Some(signed(&doors, &calling, size).await?),
+        Some(size) => Some(signed(&doors, &calling, size.0).await?),
         None => None,
     };
     let head = ledger.head().await.map_err(|error| calling.problem(error))?;

@@ -1,5 +1,10 @@
 //! From a request to typed values: who calls, the path's ids, the body. Each error names its field.
 
+mod command;
+mod prefer;
+mod query;
+mod strict;
+
 use std::str::FromStr;
 
 use axum::body::Body;
@@ -10,6 +15,12 @@ use futures::StreamExt;
 use serde::de::DeserializeOwned;
 use xagent_commands::Caller;
 use xagent_domain::{CommandId, IdError};
+
+pub(super) use command::trace;
+pub use command::{Commanding, CommandingRun, Creating, CreatingInRun, InFlight};
+pub use prefer::Wait;
+pub use query::{Limit, Natural, Parameters};
+pub use strict::Strict;
 
 use super::Doors;
 use crate::access::{Known, authenticate};
@@ -36,6 +47,23 @@ impl Calling {
     }
 }
 
+fn key(headers: &HeaderMap) -> Result<Option<CommandId>, Problem> {
+    let Some(text) = only(headers, "Idempotency-Key")? else { return Ok(None) };
+    text.parse().map(Some).map_err(|error: IdError| invalid("Idempotency-Key", &error.to_string()).with_value(text))
+}
+
+/// A header that may be there once, in printable ASCII.
+pub(crate) fn only<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<Option<&'a str>, Problem> {
+    let mut values = headers.get_all(name).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(invalid(name, "it is there more than once").remedied(format!("send `{name}` once")));
+    }
+    let unreadable =
+        |_| invalid(name, "it is not printable ASCII").with_value(&String::from_utf8_lossy(value.as_bytes()));
+    value.to_str().map(Some).map_err(unreadable)
+}
+
 pub(crate) fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
@@ -47,8 +75,7 @@ impl FromRequestParts<Doors> for Calling {
         let trace = Trace::of(header(&parts.headers, "traceparent"));
         let known = authenticate(&doors.secret, header(&parts.headers, "authorization"));
         let Known { principal, until_s } = known.map_err(|error| Problem::from(error).traced(&trace))?;
-        let key = header(&parts.headers, "idempotency-key").map(str::parse::<CommandId>).transpose();
-        let key = key.map_err(|error| invalid("Idempotency-Key", &error.to_string()).traced(&trace))?;
+        let key = key(&parts.headers).map_err(|problem| problem.traced(&trace))?;
         Ok(Self { caller: Caller { principal, traceparent: trace.traceparent.clone(), key }, trace, until_s })
     }
 }
@@ -106,7 +133,7 @@ impl PathTexts {
         T::Err: std::fmt::Display,
     {
         let Some((name, text)) = self.texts.get(index) else { return Err(invalid("path", "it is too short")) };
-        text.parse().map_err(|error: T::Err| invalid(name, &error.to_string()).traced(&self.trace))
+        text.parse().map_err(|error: T::Err| invalid(name, &error.to_string()).with_value(text).traced(&self.trace))
     }
 }
 
@@ -118,10 +145,22 @@ impl<T: DeserializeOwned> FromRequest<Doors> for Body_<T> {
 
     async fn from_request(request: Request, _: &Doors) -> Result<Self, Problem> {
         let trace = Trace::of(header(request.headers(), "traceparent"));
+        is_json(request.headers()).map_err(|problem| problem.traced(&trace))?;
         let bytes = read(request.into_body(), LARGEST_BODY).await.map_err(|problem| problem.traced(&trace))?;
         let bytes = if bytes.is_empty() { b"{}".as_slice() } else { &bytes };
         parse(bytes).map(Self).map_err(|problem| problem.traced(&trace))
     }
+}
+
+/// Nothing but JSON is read, and what does not say what it is counts as such.
+pub(super) fn is_json(headers: &HeaderMap) -> Result<(), Problem> {
+    let Some(text) = only(headers, "Content-Type")? else { return Ok(()) };
+    let media_type = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    if media_type == "application/json" || (media_type.starts_with("application/") && media_type.ends_with("+json")) {
+        return Ok(());
+    }
+    let detail = format!("`{media_type}` is not read here");
+    Err(Problem::new(ProblemType::UnsupportedMediaType, detail).at("Content-Type").with_value(text))
 }
 
 /// A body of at most `largest` bytes.
@@ -172,24 +211,6 @@ pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
 pub(crate) fn invalid(field: &str, detail: &str) -> Problem {
     let detail: String = detail.chars().take(500).collect();
     Problem::new(ProblemType::InvalidInput, detail).at(field)
-}
-
-/// Query parameters without unknown ones.
-pub struct Parameters<T>(pub T);
-
-impl<T: DeserializeOwned> FromRequestParts<Doors> for Parameters<T> {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, doors: &Doors) -> Result<Self, Problem> {
-        let trace = Trace::of(header(&parts.headers, "traceparent"));
-        let parsed = axum::extract::Query::<T>::from_request_parts(parts, doors).await;
-        let invalid = |error: axum::extract::rejection::QueryRejection| {
-            let text = error.body_text();
-            let name = text.split('`').nth(1).unwrap_or("query").to_owned();
-            invalid(&name, &text).traced(&trace)
-        };
-        parsed.map(|query| Self(query.0)).map_err(invalid)
-    }
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use xagent_domain::governed::Refusal;
 use xagent_ledger::{ConsistencyProof, InclusionProof};
 
 use super::Doors;
-use super::extract::{Calling, Parameters};
+use super::extract::{Calling, Natural, Parameters};
 use super::openapi::{Lookup, Shown};
 use crate::problem::Problem;
 
@@ -17,7 +17,7 @@ use crate::problem::Problem;
 #[serde(deny_unknown_fields)]
 pub struct OfSize {
     /// The present size where none is given.
-    size: Option<u64>,
+    size: Option<Natural>,
 }
 
 /// A tree.
@@ -43,7 +43,7 @@ pub async fn root(
 ) -> Result<Json<Tree>, Problem> {
     allowed(&doors, &calling).await?;
     let head = head(&doors, &calling).await?;
-    let size = query.size.unwrap_or(head);
+    let size = query.size.map_or(head, |size| size.0);
     if size > head {
         return Err(calling.problem(Refusal::NotFound { what: "tree of size", id: size.to_string() }));
     }
@@ -55,9 +55,10 @@ pub async fn root(
 #[serde(deny_unknown_fields)]
 pub struct OfEvent {
     /// The event.
-    position: u64,
+    #[schemars(example = 42)]
+    position: Natural,
     /// The tree; the present one where it is left out.
-    size: Option<u64>,
+    size: Option<Natural>,
 }
 
 /// Prove that an event is in the tree
@@ -72,11 +73,11 @@ pub async fn inclusion(
 ) -> Result<Json<InclusionProof>, Problem> {
     allowed(&doors, &calling).await?;
     let size = match query.size {
-        Some(size) => size,
+        Some(size) => size.0,
         None => head(&doors, &calling).await?,
     };
-    let proof = doors.commands.ledger().inclusion(query.position, size).await.map_err(|e| calling.problem(e))?;
-    let what = || Refusal::NotFound { what: "event at position", id: format!("{} of {size}", query.position) };
+    let proof = doors.commands.ledger().inclusion(query.position.0, size).await.map_err(|e| calling.problem(e))?;
+    let what = || Refusal::NotFound { what: "event at position", id: format!("{} of {size}", query.position.0) };
     proof.map(Json).ok_or_else(|| calling.problem(what()))
 }
 
@@ -84,9 +85,11 @@ pub async fn inclusion(
 #[serde(deny_unknown_fields)]
 pub struct Between {
     /// The smaller tree.
-    first: u64,
+    #[schemars(example = 42)]
+    first: Natural,
     /// The larger tree.
-    second: u64,
+    #[schemars(example = 49)]
+    second: Natural,
 }
 
 /// Prove that one tree is a prefix of another
@@ -100,7 +103,7 @@ pub async fn consistency(
     Parameters(query): Parameters<Between>,
 ) -> Result<Json<ConsistencyProof>, Problem> {
     allowed(&doors, &calling).await?;
-    let Between { first, second } = query;
+    let Between { first: Natural(first), second: Natural(second) } = query;
     let proof = doors.commands.ledger().consistency(first, second).await.map_err(|e| calling.problem(e))?;
     let what = || Refusal::NotFound { what: "trees of sizes", id: format!("{first} and {second}") };
     proof.map(Json).ok_or_else(|| calling.problem(what()))

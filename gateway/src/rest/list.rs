@@ -9,7 +9,7 @@ use xagent_domain::run::RunEvent;
 use xagent_domain::{DecisionMade, Recorded, RunId, read};
 
 use super::Doors;
-use super::extract::{Calling, Id, Parameters};
+use super::extract::{Calling, Id, Limit, Natural, Parameters};
 use super::openapi::{Lookup, Shown};
 use crate::problem::Problem;
 use crate::shown::{ShownEvent, shown, unreadable};
@@ -18,14 +18,10 @@ use crate::shown::{ShownEvent, shown, unreadable};
 #[serde(deny_unknown_fields)]
 pub struct Page {
     /// Sequence after which the page begins.
-    cursor: Option<u64>,
+    cursor: Option<Natural>,
     /// Events looked at, at most.
-    #[serde(default = "page_size")]
-    limit: u32,
-}
-
-fn page_size() -> u32 {
-    100
+    #[serde(default)]
+    limit: Limit<100, 1000>,
 }
 
 /// A decision with its place.
@@ -100,10 +96,10 @@ async fn recorded(
     run: RunId,
     page: &Page,
 ) -> Result<(Vec<Recorded>, Option<String>), Problem> {
-    let (tenant, id, limit) = (&calling.caller.principal.tenant, run.to_string(), page.limit.clamp(1, 1000));
+    let (tenant, id, limit) = (&calling.caller.principal.tenant, run.to_string(), page.limit.0);
     let allowed = doors.commands.authorise_read(&calling.caller, name, "run", &id).await;
     allowed.map_err(|error| calling.problem(error))?;
-    let after = page.cursor.unwrap_or(0);
+    let after = page.cursor.map_or(0, |cursor| cursor.0);
     let events = doors.commands.ledger().stream(tenant, "run", &id, after, limit).await;
     let events = events.map_err(|error| calling.problem(error))?;
     if events.is_empty() && after == 0 {

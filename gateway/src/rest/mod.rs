@@ -1,5 +1,6 @@
 //! REST under `/v1`: one file per resource, one function per route.
 
+mod accepted;
 mod approvals;
 mod bundles;
 mod calls;
@@ -12,6 +13,7 @@ mod health;
 mod ledger;
 mod list;
 pub mod openapi;
+mod outcome;
 mod runs;
 mod tlog;
 mod tools;
@@ -36,6 +38,7 @@ use crate::access::Secret;
 use crate::problem::{Problem, ProblemType};
 use crate::stream::{self, Streams};
 use crate::trace::Trace;
+use extract::{InFlight, Strict};
 
 /// No request takes longer.
 const REQUEST: Duration = Duration::from_secs(15);
@@ -59,12 +62,15 @@ pub struct Doors {
     pub bundle_trust: Trust,
     /// Live streams.
     pub streams: Streams,
+    /// Commands that are being carried out.
+    pub in_flight: InFlight,
 }
 
 /// All routes, as a service.
 pub fn router(doors: Doors) -> Router {
+    let strict = Strict::new(&described());
     let governed = governed().layer(from_fn_with_state(doors.clone(), lawful));
-    let (routes, _) = open().merge(governed).split_for_parts();
+    let (routes, _) = open().merge(governed).layer(from_fn_with_state(strict, Strict::layer)).split_for_parts();
     routes
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
@@ -85,6 +91,7 @@ fn open() -> OpenApiRouter<Doors> {
         .routes(routes!(health::readyz))
         .routes(routes!(errors::page))
         .routes(routes!(openapi::serve::document))
+        .routes(routes!(openapi::page::docs))
 }
 
 /// Routes behind the law. Each is routed by the description it carries: see `openapi`.
@@ -101,6 +108,7 @@ fn governed() -> OpenApiRouter<Doors> {
         .routes(routes!(runs::cancel))
         .routes(routes!(runs::complete))
         .routes(routes!(calls::propose))
+        .routes(routes!(calls::read))
         .routes(routes!(calls::start))
         .routes(routes!(calls::result))
         .routes(routes!(approvals::grant))
@@ -149,7 +157,9 @@ async fn bounded(State(slots): State<Arc<Semaphore>>, request: Request, next: Ne
 }
 
 async fn no_route(request: Request) -> Problem {
-    Problem::new(ProblemType::NotFound, format!("there is no route {}", request.uri().path())).traced(&trace(&request))
+    let path: String = request.uri().path().chars().take(200).collect();
+    let problem = Problem::new(ProblemType::NotFound, format!("there is no route {path}"));
+    problem.remedied("`GET /openapi.json` describes all routes, `/docs` shows them").traced(&trace(&request))
 }
 
 async fn no_method(request: Request) -> Problem {

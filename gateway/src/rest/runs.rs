@@ -2,21 +2,22 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::header::{self, HeaderMap};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use xagent_commands::{Done, RunRequest, StartedRun};
 use xagent_domain::RunId;
 use xagent_domain::governed::Refusal;
 use xagent_domain::run::{Plan, Run, RunStatus};
-use xagent_ledger::Ledger;
+use xagent_ledger::{Ledger, Receipt};
 use xagent_projections::RunView;
 
 use super::Doors;
-use super::extract::{Body_, Calling, Id, Parameters};
-use super::openapi::{Created, Lookup, Query, RunCommand, Shown, described};
-use crate::problem::Problem;
+use super::accepted::{Accepted, Proven, Receipted};
+use super::extract::{Body_, Calling, CommandingRun, Creating, Id, Limit, Natural, Parameters, Wait};
+use super::openapi::{Command, Lookup, Query, RunCommand, Shown, Tagged, Waited, described};
+use super::outcome::{RunOutcome, run_ended};
+use crate::problem::{Problem, etag};
 
 /// A run to be started.
 #[derive(Deserialize, JsonSchema)]
@@ -39,21 +40,42 @@ described!(StartRun, Because, Nothing, Completion);
 /// With a plan a worker walks it, without one the client proposes its calls.
 #[utoipa::path(
     post, path = "/v1/runs", operation_id = "start_run", tag = "Runs",
-    request_body = StartRun, responses(Created<StartedRun>, RunCommand),
+    params(Creating, Wait), request_body = StartRun, responses(Waited<Proven<RunStarted>>, Command),
 )]
 pub async fn start(
     State(doors): State<Doors>,
-    calling: Calling,
+    Creating(commanding): Creating,
+    wait: Wait,
     Body_(body): Body_<StartRun>,
-) -> Result<Response, Problem> {
+) -> Result<Accepted<RunStarted>, Problem> {
+    let calling = &commanding.calling;
     let StartRun { agent, goal, plan, workspace } = body;
     let request = RunRequest { agent, goal, plan, workspace };
     let started = doors.commands.start_run(&calling.caller, request).await.map_err(|e| calling.problem(e))?;
-    let mut response = (StatusCode::CREATED, Json(&started)).into_response();
-    if let Ok(location) = HeaderValue::from_str(&format!("/v1/runs/{}", started.run)) {
-        response.headers_mut().insert(header::LOCATION, location);
+    let (tenant, location) = (&calling.caller.principal.tenant, format!("/v1/runs/{}", started.run));
+    let outcome = match wait.patience() {
+        Some(patience) => run_ended(doors.commands.ledger(), tenant, &started.receipt, patience).await,
+        None => Ok(None),
+    };
+    let outcome = outcome.map_err(|error| calling.problem(error))?;
+    let came_about = outcome.is_some();
+    Ok(Accepted::created(RunStarted { started, outcome }, location).waited(wait, came_about))
+}
+
+/// A run that was started.
+#[derive(Serialize, JsonSchema)]
+pub struct RunStarted {
+    #[serde(flatten)]
+    started: StartedRun,
+    /// How it ended, where that was waited for and came about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outcome: Option<RunOutcome>,
+}
+
+impl Receipted for RunStarted {
+    fn receipt(&self) -> &Receipt {
+        &self.started.receipt
     }
-    Ok(response)
 }
 
 /// A run as it is shown.
@@ -74,9 +96,9 @@ pub struct ShownRun {
 #[serde(deny_unknown_fields)]
 pub struct ReadRun {
     /// The state as of this sequence.
-    at: Option<u64>,
+    at: Option<Natural>,
     /// Not older than this sequence: where the view lags, the ledger answers.
-    at_least: Option<u64>,
+    at_least: Option<Natural>,
 }
 
 /// Read a run
@@ -84,50 +106,47 @@ pub struct ReadRun {
 /// From the view; from the ledger where the view is away, behind, or was never asked for.
 #[utoipa::path(
     get, path = "/v1/runs/{run}", operation_id = "read_run", tag = "Runs",
-    params(Parameters<ReadRun>), responses(Shown<ShownRun>, Lookup),
+    params(Parameters<ReadRun>), responses(Tagged<ShownRun>, Lookup),
 )]
 pub async fn read(
     State(doors): State<Doors>,
     calling: Calling,
     Id(run): Id<RunId>,
     Parameters(query): Parameters<ReadRun>,
-) -> Result<Json<ShownRun>, Problem> {
+) -> Result<(HeaderMap, Json<ShownRun>), Problem> {
     let (tenant, id) = (&calling.caller.principal.tenant, run.to_string());
     let allowed = doors.commands.authorise_read(&calling.caller, "read.run", "run", &id).await;
     allowed.map_err(|error| calling.problem(error))?;
     if query.at.is_none() {
         match doors.views.get(tenant, &id).await {
-            Ok(Some(view)) if query.at_least.is_none_or(|least| view.sequence >= least) => {
-                return Ok(Json(shown(id, view.sequence, view.state, "view")));
+            Ok(Some(view)) if query.at_least.is_none_or(|least| view.sequence >= least.0) => {
+                return Ok(shown(id, view.sequence, view.state, "view"));
             }
             Ok(_) => {}
             Err(error) => tracing::debug!(error = %error, "view.runs.unavailable"),
         }
     }
-    let at = query.at.unwrap_or(u64::MAX);
+    let at = query.at.map_or(u64::MAX, |at| at.0);
     let loaded = doors.commands.ledger().load_at::<Run>(tenant, &id, at).await.map_err(|e| calling.problem(e))?;
     if !loaded.state.exists() {
         return Err(calling.problem(Refusal::NotFound { what: "run", id }));
     }
-    Ok(Json(shown(id, loaded.sequence, loaded.state, "ledger")))
+    Ok(shown(id, loaded.sequence, loaded.state, "ledger"))
 }
 
-fn shown(run: String, sequence: u64, state: Run, source: &'static str) -> ShownRun {
-    ShownRun { run, status: state.status().as_str(), source, sequence, state }
+fn shown(run: String, sequence: u64, state: Run, source: &'static str) -> (HeaderMap, Json<ShownRun>) {
+    let tag = etag(sequence).ok().map(|tag| (header::ETAG, tag));
+    (tag.into_iter().collect(), Json(ShownRun { run, status: state.status().as_str(), source, sequence, state }))
 }
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Page {
     /// `next` of the page before.
-    cursor: Option<u64>,
+    cursor: Option<Natural>,
     /// Runs at most.
-    #[serde(default = "page_size")]
-    limit: u32,
-}
-
-fn page_size() -> u32 {
-    50
+    #[serde(default)]
+    limit: Limit<50, 500>,
 }
 
 /// One line of the list of runs.
@@ -171,8 +190,8 @@ pub async fn list(
     let allowed = doors.commands.authorise_read(&calling.caller, "read.runs", "run", "").await;
     allowed.map_err(|error| calling.problem(error))?;
     let (tenant, ledger) = (&calling.caller.principal.tenant, doors.commands.ledger());
-    let limit = page.limit.clamp(1, 500);
-    let before = page.cursor.unwrap_or(u64::MAX);
+    let limit = page.limit.0;
+    let before = page.cursor.map_or(u64::MAX, |cursor| cursor.0);
     let runs = ledger.runs(tenant, before, limit).await.map_err(|error| calling.problem(error))?;
     let next = runs.last().filter(|_| runs.len() == limit as usize).map(|(position, _)| position.to_string());
     let mut items = Vec::with_capacity(runs.len());
@@ -228,29 +247,31 @@ pub struct Completion {
 /// No further tool of it starts.
 #[utoipa::path(
     post, path = "/v1/runs/{run}/pause", operation_id = "pause_run", tag = "Runs",
-    request_body = Because, responses(Shown<Done>, RunCommand),
+    params(CommandingRun), request_body = Because, responses(Shown<Proven<Done>>, RunCommand),
 )]
 pub async fn pause(
     State(doors): State<Doors>,
-    calling: Calling,
+    commanding: CommandingRun,
     Id(run): Id<RunId>,
     Body_(body): Body_<Because>,
-) -> Result<Json<Done>, Problem> {
-    doors.commands.pause_run(&calling.caller, run, body.reason).await.map(Json).map_err(|e| calling.problem(e))
+) -> Result<Accepted<Done>, Problem> {
+    let (calling, commands) = (&commanding.calling, commanding.commands(&doors));
+    commands.pause_run(&calling.caller, run, body.reason).await.map(Accepted::done).map_err(|e| calling.problem(e))
 }
 
 /// Let a paused run go on
 #[utoipa::path(
     post, path = "/v1/runs/{run}/resume", operation_id = "resume_run", tag = "Runs",
-    request_body = Nothing, responses(Shown<Done>, RunCommand),
+    params(CommandingRun), request_body = Nothing, responses(Shown<Proven<Done>>, RunCommand),
 )]
 pub async fn resume(
     State(doors): State<Doors>,
-    calling: Calling,
+    commanding: CommandingRun,
     Id(run): Id<RunId>,
     Body_(Nothing {}): Body_<Nothing>,
-) -> Result<Json<Done>, Problem> {
-    doors.commands.resume_run(&calling.caller, run).await.map(Json).map_err(|e| calling.problem(e))
+) -> Result<Accepted<Done>, Problem> {
+    let (calling, commands) = (&commanding.calling, commanding.commands(&doors));
+    commands.resume_run(&calling.caller, run).await.map(Accepted::done).map_err(|e| calling.problem(e))
 }
 
 /// Cancel a run
@@ -258,15 +279,16 @@ pub async fn resume(
 /// It has ended; what runs already is not cut off.
 #[utoipa::path(
     post, path = "/v1/runs/{run}/cancel", operation_id = "cancel_run", tag = "Runs",
-    request_body = Because, responses(Shown<Done>, RunCommand),
+    params(CommandingRun), request_body = Because, responses(Shown<Proven<Done>>, RunCommand),
 )]
 pub async fn cancel(
     State(doors): State<Doors>,
-    calling: Calling,
+    commanding: CommandingRun,
     Id(run): Id<RunId>,
     Body_(body): Body_<Because>,
-) -> Result<Json<Done>, Problem> {
-    doors.commands.cancel_run(&calling.caller, run, body.reason).await.map(Json).map_err(|e| calling.problem(e))
+) -> Result<Accepted<Done>, Problem> {
+    let (calling, commands) = (&commanding.calling, commanding.commands(&doors));
+    commands.cancel_run(&calling.caller, run, body.reason).await.map(Accepted::done).map_err(|e| calling.problem(e))
 }
 
 /// Complete a run
@@ -274,14 +296,15 @@ pub async fn cancel(
 /// The client of a client-driven run says how it ended.
 #[utoipa::path(
     post, path = "/v1/runs/{run}/complete", operation_id = "complete_run", tag = "Runs",
-    request_body = Completion, responses(Shown<Done>, RunCommand),
+    params(CommandingRun), request_body = Completion, responses(Shown<Proven<Done>>, RunCommand),
 )]
 pub async fn complete(
     State(doors): State<Doors>,
-    calling: Calling,
+    commanding: CommandingRun,
     Id(run): Id<RunId>,
     Body_(body): Body_<Completion>,
-) -> Result<Json<Done>, Problem> {
-    let completed = doors.commands.complete_run(&calling.caller, run, body.achieved, body.summary).await;
-    completed.map(Json).map_err(|error| calling.problem(error))
+) -> Result<Accepted<Done>, Problem> {
+    let (calling, commands) = (&commanding.calling, commanding.commands(&doors));
+    let completed = commands.complete_run(&calling.caller, run, body.achieved, body.summary).await;
+    completed.map(Accepted::done).map_err(|error| calling.problem(error))
 }

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -14,7 +13,8 @@ use xagent_domain::run::{ArgumentRole, Executor};
 use xagent_domain::tool::Registration;
 
 use super::Doors;
-use super::extract::{Body_, Calling, invalid};
+use super::accepted::{Accepted, Proven};
+use super::extract::{Body_, Calling, Commanding, invalid};
 use super::openapi::{Command, Query, Recorded, Shown, described};
 use crate::problem::Problem;
 
@@ -54,13 +54,14 @@ described!(Tool);
 /// For the caller's tenant.
 #[utoipa::path(
     post, path = "/v1/tools", operation_id = "register_tool", tag = "Tools",
-    request_body = Tool, responses(Recorded<Done>, Command),
+    params(Commanding), request_body = Tool, responses(Recorded<Proven<Done>>, Command),
 )]
 pub async fn register(
     State(doors): State<Doors>,
-    calling: Calling,
+    commanding: Commanding,
     Body_(tool): Body_<Tool>,
-) -> Result<(StatusCode, Json<Done>), Problem> {
+) -> Result<Accepted<Done>, Problem> {
+    let calling = &commanding.calling;
     let schema = CanonicalJson::of_value(&tool.schema);
     let schema = schema.map_err(|error| calling.problem(invalid("/schema", &error.to_string())))?;
     let registration = Registration {
@@ -79,7 +80,7 @@ pub async fn register(
         roles: tool.roles,
     };
     let done = doors.commands.register_tool(&calling.caller, registration).await;
-    done.map(|done| (StatusCode::CREATED, Json(done))).map_err(|error| calling.problem(error))
+    done.map(Accepted::recorded).map_err(|error| calling.problem(error))
 }
 
 /// The tools of a tenant.

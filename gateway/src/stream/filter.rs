@@ -7,7 +7,7 @@ use xagent_ledger::{Ledger, LedgerError};
 
 use super::item::Item;
 use crate::problem::Problem;
-use crate::rest::extract::invalid;
+use crate::rest::extract::{Natural, invalid};
 
 /// Names of event types asked for at most.
 const TYPES: usize = 50;
@@ -17,7 +17,7 @@ const TYPES: usize = 50;
 #[serde(deny_unknown_fields)]
 pub struct Wish {
     /// The first position of interest; from now on where it is missing.
-    pub from: Option<u64>,
+    pub from: Option<Natural>,
     /// Of this run.
     pub run: Option<RunId>,
     /// Of runs of this agent.

@@ -13,10 +13,10 @@ use super::reader::Reader;
 use super::window::Look;
 use crate::problem::{Problem, ProblemType};
 use crate::rest::Doors;
-use crate::rest::extract::{Calling, header, invalid};
+use crate::rest::extract::{Calling, invalid, only};
 
 /// Where a client that comes back left off (HTML, server-sent events, section 9.2.4).
-const LAST: &str = "last-event-id";
+const LAST: &str = "Last-Event-ID";
 
 /// The reader a request asks for.
 pub async fn open(
@@ -28,7 +28,7 @@ pub async fn open(
 ) -> Result<Reader, Problem> {
     let (streams, tenant) = (&doors.streams, &calling.caller.principal.tenant);
     let run = wish.run.map(|run| run.to_string());
-    let (from, filter) = (wish.from, Filter::new(tenant.clone(), wish)?);
+    let (from, filter) = (wish.from.map(|from| from.0), Filter::new(tenant.clone(), wish)?);
     let last = last(headers)?;
     let id = run.as_deref().unwrap_or_default();
     doors.commands.authorise_read(&calling.caller, "read.events", "run", id).await?;
@@ -45,7 +45,7 @@ pub async fn open(
     let asked = last.or_else(|| from.map(|from| from.saturating_sub(1)));
     let after = asked.unwrap_or(head);
     if after > head {
-        let field = if last.is_some() { "Last-Event-ID" } else { "from" };
+        let field = if last.is_some() { LAST } else { "from" };
         return Err(invalid(field, &format!("position {after} is past the end of the ledger, which is at {head}")));
     }
     readable(streams, after, head).await?;
@@ -68,8 +68,7 @@ fn until(doors: &Doors, calling: &Calling) -> Instant {
 }
 
 fn last(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
-    let Some(text) = headers.get(LAST).map(|_| header(headers, LAST).unwrap_or_default()) else { return Ok(None) };
-    let position =
-        text.parse().map_err(|_| invalid("Last-Event-ID", "it is no position: send the last `id` received"))?;
-    Ok(Some(position))
+    let Some(text) = only(headers, LAST)? else { return Ok(None) };
+    let wrong = |_| invalid(LAST, "it is no position: send the last `id` received").with_value(text);
+    text.parse().map(Some).map_err(wrong)
 }

@@ -159,6 +159,7 @@ impl Batch {
             leaf_hashes: self.events.iter().skip(first).map(|event| event.leaf_hash).collect(),
             tree_size: self.ground.position,
             root: self.ground.frontier.root(),
+            repeated: false,
         })
     }
 

@@ -48,6 +48,7 @@ pub(crate) fn receipt_of(row: &PgRow) -> Result<Receipt, sqlx::Error> {
         leaf_hashes: leaves.iter().map(|leaf| digest(leaf, "leaf_hash")).collect::<Result<_, _>>()?,
         tree_size: last_position,
         root: Digest::from_bytes([0; 32]),
+        repeated: true,
     })
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use reqwest::header::HeaderMap;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 use xagent_ledger::Clock;
@@ -25,6 +26,14 @@ pub struct Answer {
     pub body: Value,
     pub retry_after: Option<String>,
     pub content_type: String,
+    pub headers: HeaderMap,
+}
+
+impl Answer {
+    /// A header, where it is there.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
 }
 
 /// The claims of a good token.
@@ -55,12 +64,27 @@ impl Api {
         self.http.request(method, format!("{}{path}", self.url)).bearer_auth(&self.token)
     }
 
+    /// What it shows of itself.
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// A command under a fresh key.
+    pub fn command(&self, path: &str) -> RequestBuilder {
+        self.request(Method::POST, path).header("idempotency-key", format!("{:032x}", rand::random::<u128>()))
+    }
+
+    /// The answer to any request.
+    pub async fn answer(&self, request: RequestBuilder) -> Answer {
+        answer(request).await
+    }
+
     pub async fn get(&self, path: &str) -> Answer {
         answer(self.request(Method::GET, path)).await
     }
 
     pub async fn post(&self, path: &str, body: &Value) -> Answer {
-        answer(self.request(Method::POST, path).json(body)).await
+        answer(self.command(path).json(body)).await
     }
 
     pub async fn post_with_key(&self, path: &str, body: &Value, key: &str) -> Answer {
@@ -68,12 +92,12 @@ impl Api {
     }
 
     pub async fn post_text(&self, path: &str, body: impl Into<reqwest::Body>) -> Answer {
-        answer(self.request(Method::POST, path).header("content-type", "application/json").body(body)).await
+        answer(self.command(path).header("content-type", "application/json").body(body)).await
     }
 
     /// Posts an OPA bundle.
     pub async fn post_archive(&self, path: &str, body: impl Into<reqwest::Body>) -> Answer {
-        answer(self.request(Method::POST, path).header("content-type", "application/gzip").body(body)).await
+        answer(self.command(path).header("content-type", "application/gzip").body(body)).await
     }
 
     /// Starts a run that this client drives.
@@ -86,7 +110,8 @@ impl Api {
         self.start(&json!({"agent": "a", "goal": "g", "plan": {"steps": steps}, "workspace": workspace})).await
     }
 
-    async fn start(&self, body: &Value) -> String {
+    /// Starts a run.
+    pub async fn start(&self, body: &Value) -> String {
         self.post("/v1/runs", body).await.expect(201)["run"].as_str().unwrap().to_owned()
     }
 
@@ -146,16 +171,17 @@ async fn answer(request: RequestBuilder) -> Answer {
             let header = |name: &str| response.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
             let (status, retry_after) = (response.status().as_u16(), header("retry-after"));
             let content_type = header("content-type").unwrap_or_default();
+            let headers = response.headers().clone();
             let text = response.text().await.inspect(|text| {
                 Heard { method: &method, path: &path, status, content_type: &content_type, text }.check();
             });
             let text = text.unwrap_or_default();
             let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
-            Answer { status, body, retry_after, content_type }
+            Answer { status, body, retry_after, content_type, headers }
         }
         Err(error) => {
             let body = Value::String(error.to_string());
-            Answer { status: 0, body, retry_after: None, content_type: String::new() }
+            Answer { status: 0, body, retry_after: None, content_type: String::new(), headers: HeaderMap::new() }
         }
     }
 }

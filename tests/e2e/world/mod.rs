@@ -20,7 +20,7 @@ use xagent_ledger::{Ledger, LedgerOptions};
 use xagent_projections::RunViews;
 use xagent_stack::{Need, Server, Stack, StackError, StackOptions};
 
-pub use api::{Api, claims, signed};
+pub use api::{Answer, Api, claims, signed};
 pub use bare::{Bare, stream};
 pub use http::SlowServer;
 pub use live::Live;

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 
 use schemars::JsonSchema;
 use utoipa::IntoResponses;
-use utoipa::openapi::header::HeaderBuilder;
+use utoipa::openapi::header::{Header, HeaderBuilder};
 use utoipa::openapi::{ContentBuilder, RefOr, Response, ResponseBuilder};
 
 use super::schema::{Way, description, embedded, generator, of};
@@ -13,11 +13,14 @@ use super::schema::{Way, description, embedded, generator, of};
 /// 200 with a `T` as JSON.
 pub struct Shown<T>(PhantomData<T>);
 
+/// 200 with a `T` as JSON and its entity tag.
+pub struct Tagged<T>(PhantomData<T>);
+
+/// 201 with a `T` as JSON, and where to read what was created; 202 where the caller waited for its end in vain.
+pub struct Waited<T>(PhantomData<T>);
+
 /// 201 with a `T` as JSON: something was recorded.
 pub struct Recorded<T>(PhantomData<T>);
-
-/// 201 with a `T` as JSON, and where to read what was created.
-pub struct Created<T>(PhantomData<T>);
 
 impl<T: JsonSchema> IntoResponses for Shown<T> {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
@@ -31,12 +34,29 @@ impl<T: JsonSchema> IntoResponses for Recorded<T> {
     }
 }
 
-impl<T: JsonSchema> IntoResponses for Created<T> {
+impl<T: JsonSchema> IntoResponses for Tagged<T> {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
-        let uri = embedded(serde_json::json!({"type": "string", "format": "uri-reference"}), Default::default());
-        let location = HeaderBuilder::new().schema(Some(uri)).description(Some("Where to read it.")).build();
-        BTreeMap::from([("201".to_owned(), RefOr::T(json::<T>().header("Location", location).build()))])
+        let tag = text("The sequence, as an entity tag: send it as `If-Match` with a command.");
+        BTreeMap::from([("200".to_owned(), RefOr::T(json::<T>().header("ETag", tag).build()))])
     }
+}
+
+impl<T: JsonSchema> IntoResponses for Waited<T> {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        let told = || {
+            let told = json::<T>().header("Location", text("Where to read it."));
+            let told = told.header("Preference-Applied", text("How long was waited at most (RFC 7240)."));
+            told.header("Idempotency-Replayed", text("`true` where this is the answer of an earlier, equal command."))
+        };
+        let late = told().description("It was recorded; what was waited for has not come about yet.");
+        BTreeMap::from([("201".to_owned(), RefOr::T(told().build())), ("202".to_owned(), RefOr::T(late.build()))])
+    }
+}
+
+/// A header that holds a text.
+pub(super) fn text(said: &str) -> Header {
+    let schema = embedded(serde_json::json!({"type": "string"}), Default::default());
+    HeaderBuilder::new().schema(Some(schema)).description(Some(said)).build()
 }
 
 /// A `T` as JSON.

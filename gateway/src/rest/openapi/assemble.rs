@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 use utoipa::openapi::OpenApi;
 
 use super::schema::{DEFINITIONS, SCHEMA, Way, generator};
-use super::{examples, parameters, problems};
+use super::{examples, links, parameters, problems};
 
 /// The document of these routes (OpenAPI 3.1).
 pub fn document(routes: &OpenApi) -> Value {
@@ -16,10 +16,12 @@ pub fn document(routes: &OpenApi) -> Value {
     }
     schemas.extend(parameters::definitions());
     schemas.extend(problem());
+    let mut responses = Map::new();
     let mut paths = document.get_mut("paths").map(Value::take).unwrap_or_default();
     if let Some(paths) = paths.as_object_mut() {
         *paths = std::mem::take(paths).into_iter().map(|(path, item)| described(&path, item)).collect();
     }
+    share(&mut paths, &mut responses);
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -35,6 +37,7 @@ pub fn document(routes: &OpenApi) -> Value {
         "paths": paths,
         "components": {
             "schemas": schemas,
+            "responses": responses,
             "examples": problems::examples(),
             "securitySchemes": {
                 "bearer": {
@@ -54,11 +57,43 @@ fn hoist(value: &mut Value, named: &mut Map<String, Value>) {
         }
         *value = embedded;
     }
+    if let Some(Value::String(said)) = value.get_mut("description") {
+        *said = said.split("\n\n").map(flowing).collect::<Vec<_>>().join("\n\n");
+    }
     match value {
         Value::Array(items) => items.iter_mut().for_each(|item| hoist(item, named)),
         Value::Object(fields) => fields.values_mut().for_each(|field| hoist(field, named)),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
+}
+
+/// An event stream has no type that OpenAPI 3.1 could tell of.
+fn without_type_of_streams(operation: &mut Value) {
+    let answers = operation["responses"].as_object_mut().into_iter().flat_map(|answers| answers.values_mut());
+    for stream in answers.filter_map(|answer| answer.pointer_mut("/content/text~1event-stream")?.as_object_mut()) {
+        stream.remove("schema");
+    }
+}
+
+/// Answers that are problems are the same in many places: they are told once.
+fn share(paths: &mut Value, shared: &mut Map<String, Value>) {
+    let items = paths.as_object_mut().into_iter().flat_map(|paths| paths.values_mut());
+    let operations = items.flat_map(|item| item.as_object_mut().into_iter().flat_map(|item| item.values_mut()));
+    for response in
+        operations.flat_map(|operation| operation["responses"].as_object_mut()).flat_map(|all| all.values_mut())
+    {
+        let Some(content) = response["content"].as_object().filter(|content| content.len() == 1) else { continue };
+        let Some(problem) = content.get("application/problem+json") else { continue };
+        let kinds: Vec<_> = problem["examples"].as_object().into_iter().flat_map(|all| all.keys().cloned()).collect();
+        let name = kinds.join("_or_");
+        let reference = json!({"$ref": format!("#/components/responses/{name}")});
+        shared.insert(name, std::mem::replace(response, reference));
+    }
+}
+
+/// A paragraph on one line: its line breaks are those of the source.
+fn flowing(paragraph: &str) -> String {
+    paragraph.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// A path as the document writes it, with its parameters, and each operation with its examples.
@@ -73,7 +108,9 @@ fn described(path: &str, mut item: Value) -> (String, Value) {
         if operation.get("security") == Some(&json!([{}])) {
             operation["security"] = json!([]);
         }
+        without_type_of_streams(operation);
         examples::add(operation);
+        links::add(operation);
     }
     (path, item)
 }

@@ -30,7 +30,11 @@ pub fn add(operation: &mut Value) {
 fn into_content(holder: &mut Value, named: &Value) {
     let Some(named) = named.as_object() else { return };
     let examples: Map<_, _> = named.iter().map(|(name, value)| (name.clone(), json!({"value": value}))).collect();
-    for (_, content) in holder["content"].as_object_mut().into_iter().flatten() {
+    let is_text = named.values().all(Value::is_string);
+    for (media_type, content) in holder["content"].as_object_mut().into_iter().flatten() {
+        if is_text == media_type.ends_with("json") && !media_type.ends_with("ndjson") {
+            continue;
+        }
         content["examples"] = examples.clone().into();
     }
 }

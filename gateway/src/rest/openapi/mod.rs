@@ -6,6 +6,8 @@
 mod answers;
 mod assemble;
 mod examples;
+mod links;
+pub mod page;
 mod parameters;
 mod problems;
 mod refusals;
@@ -14,7 +16,7 @@ pub mod serve;
 #[cfg(test)]
 mod tests;
 
-pub use answers::{Created, Recorded, Shown};
+pub use answers::{Recorded, Shown, Tagged, Waited};
 pub use assemble::document;
 pub use parameters::LastEvent;
 pub use refusals::{Command, Lookup, NoPage, Open, Publication, Query, RunCommand, Unready};

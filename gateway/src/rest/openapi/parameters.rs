@@ -7,7 +7,7 @@ use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::{Required, path};
 
 use super::schema::{Way, embedded, generator};
-use crate::rest::extract::Parameters;
+use crate::rest::extract::{Commanding, CommandingRun, Creating, CreatingInRun, Parameters, Wait};
 
 const MOST: u64 = (1 << 53) - 1;
 
@@ -24,6 +24,7 @@ impl<T: JsonSchema> IntoParams for Parameters<T> {
             let required = if is_required(&name) { Required::True } else { Required::False };
             ParameterBuilder::from(query(&name, required))
                 .description(said.as_ref().and_then(Value::as_str))
+                .example(schema.get("examples").and_then(|all| all.get(0)).cloned())
                 .schema(Some(embedded(without_null(schema), definitions.clone())))
                 .build()
         };
@@ -41,6 +42,55 @@ impl IntoParams for LastEvent {
             ParameterBuilder::new().name("Last-Event-ID").parameter_in(ParameterIn::Header).schema(Some(schema));
         vec![header.description(Some("The last `id` received: the stream goes on behind it.")).build()]
     }
+}
+
+impl IntoParams for Commanding {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        vec![key(Required::False)]
+    }
+}
+
+impl IntoParams for Creating {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        vec![key(Required::True)]
+    }
+}
+
+impl IntoParams for CommandingRun {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        vec![key(Required::False), state()]
+    }
+}
+
+impl IntoParams for CreatingInRun {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        vec![key(Required::True), state()]
+    }
+}
+
+impl IntoParams for Wait {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let said = "`wait=SECONDS` (RFC 7240), 10 at most: wait for what becomes of it.";
+        vec![header("Prefer", said, json!({"type": "string"}), "wait=5", Required::False)]
+    }
+}
+
+fn key(required: Required) -> Parameter {
+    let said = "Names this command, so that repeating it is safe: the first receipt comes back, marked as such.";
+    let schema = json!({"type": "string", "pattern": "^[!-~]{1,200}$"});
+    header("Idempotency-Key", said, schema, "5f0c9a3e-8d5b-4c61-9b8e-1a2b3c4d5e6f", required)
+}
+
+fn state() -> Parameter {
+    let said = "The `ETag` of the run the command is meant for: elsewhere it is refused. `*` is any.";
+    let schema = json!({"anyOf": [{"const": "*"}, {"type": "string", "pattern": "^\"[0-9]{1,15}\"$"}]});
+    header("If-Match", said, schema, "*", Required::False)
+}
+
+fn header(name: &str, said: &str, schema: Value, example: &str, required: Required) -> Parameter {
+    let header = ParameterBuilder::new().name(name).parameter_in(ParameterIn::Header).required(required);
+    let header = header.description(Some(said)).schema(Some(embedded(schema, json!({}))));
+    header.example(Some(example.into())).build()
 }
 
 fn query(name: &str, required: Required) -> path::Parameter {

@@ -29,6 +29,15 @@ pub fn example(kind: ProblemType) -> Problem {
         ProblemType::MethodNotAllowed => of(kind, "PATCH is not a method of /v1/runs"),
         ProblemType::Conflict => of(kind, "the run has ended"),
         ProblemType::Archived => of(kind, "position 7 was archived in `1-1000.xa`; see `xagent archive attach`"),
+        ProblemType::PreconditionFailed => {
+            let mut problem = of(kind, "the run is at sequence 25, and the command is meant for 12").at("If-Match");
+            problem.current_sequence = Some(25);
+            problem.with_value("\"12\"")
+        }
+        ProblemType::UnsupportedMediaType => {
+            of(kind, "`text/csv` is not read here").at("Content-Type").with_value("text/csv")
+        }
+        ProblemType::InFlight => of(kind, "a command with this key is being carried out").at("Idempotency-Key"),
         ProblemType::KeyReused => of(kind, "the key `k-1` stands for another command").at("Idempotency-Key"),
         ProblemType::Unavailable => of(kind, "the ledger gave no answer: append; try again"),
         ProblemType::Starting => of(kind, "the policy bundle in force is not loaded yet"),
@@ -38,7 +47,7 @@ pub fn example(kind: ProblemType) -> Problem {
     if kind == ProblemType::Conflict {
         problem.code = Some("run_ended".to_owned());
     }
-    problem.trace_id = "0af7651916cd43dd8448eb211c80319c".to_owned();
+    problem.trace_id = "0af7651916cd43dd8448eb211c80319c".into();
     problem
 }
 

@@ -6,7 +6,7 @@ use serde_json::json as value;
 use utoipa::IntoResponses;
 use utoipa::openapi::{ContentBuilder, RefOr, Response, ResponseBuilder};
 
-use super::answers::json;
+use super::answers::{json, text};
 use super::schema::embedded;
 use crate::problem::ProblemType::{self, *};
 use crate::rest::health::Readiness;
@@ -35,11 +35,13 @@ refusals! {
     /// Of a query for one thing, or for events that may be in an archive.
     Lookup: [NotFound, Archived, TooLarge];
     /// Of a command.
-    Command: [NotFound, Archived, TooLarge, Conflict, KeyReused];
+    Command: [NotFound, Archived, TooLarge, UnsupportedMediaType, Conflict, InFlight, KeyReused];
     /// Of a command to a run.
-    RunCommand: [NotFound, Archived, TooLarge, Conflict, KeyReused];
+    RunCommand: [
+        NotFound, Archived, TooLarge, UnsupportedMediaType, Conflict, InFlight, KeyReused, PreconditionFailed
+    ];
     /// Of a command that brings a bundle.
-    Publication: [NotFound, Archived, TooLarge, Conflict, KeyReused, BundleRefused];
+    Publication: [NotFound, Archived, TooLarge, UnsupportedMediaType, Conflict, InFlight, KeyReused, BundleRefused];
 }
 
 fn by_status(kinds: &[ProblemType]) -> BTreeMap<String, RefOr<Response>> {
@@ -93,5 +95,13 @@ pub fn response(kinds: &[ProblemType]) -> Response {
         (kind.code(), RefOr::Ref(reference))
     });
     let content = ContentBuilder::new().schema(Some(embedded(schema, value!({})))).examples_from_iter(examples).build();
-    ResponseBuilder::new().description(titles.join(", or ")).content("application/problem+json", content).build()
+    let response =
+        ResponseBuilder::new().description(titles.join(", or ")).content("application/problem+json", content);
+    let response = match kinds.first().map(|kind| kind.status().as_u16()) {
+        Some(401) => response.header("WWW-Authenticate", text("How to authenticate.")),
+        Some(409 | 429 | 503) => response.header("Retry-After", text("Seconds to wait.")),
+        Some(412) => response.header("ETag", text("Of the run as it is.")),
+        _ => response,
+    };
+    response.build()
 }
