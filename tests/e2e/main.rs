@@ -31,6 +31,7 @@ mod ranges;
 mod record;
 mod review;
 mod rotation;
+mod schemathesis;
 mod snapshots;
 mod subscription;
 mod switch;

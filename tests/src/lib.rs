@@ -7,6 +7,7 @@ mod command;
 mod examples;
 mod opa;
 mod said;
+mod schemathesis;
 mod tool;
 
 use std::path::PathBuf;
@@ -19,6 +20,7 @@ pub use command::Command;
 pub use examples::{Examples, Parts, names};
 pub use opa::{OpaProcess, opa};
 pub use said::{Acknowledged, Said};
+pub use schemathesis::schemathesis;
 pub use tool::{registered, registration};
 
 /// The longest a condition is waited for.
