@@ -5,6 +5,7 @@
 mod agentdojo;
 mod approvals;
 mod archive;
+mod builtins;
 mod bundles;
 mod checkpoints;
 mod compatibility;
@@ -30,8 +31,12 @@ mod ranges;
 mod record;
 mod review;
 mod rotation;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod sandbox;
+mod secrets;
 mod settings;
 mod snapshots;
+mod ssrf;
 mod subscription;
 mod switch;
 mod tail;

@@ -27,7 +27,7 @@ use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-use xagent_commands::Commands;
+use xagent_commands::{Commands, Toolkit};
 use xagent_ledger::Notary;
 use xagent_policies::Trust;
 use xagent_projections::{Bus, RunViews};
@@ -59,6 +59,8 @@ pub struct Doors {
     pub bundle_trust: Trust,
     /// Live streams.
     pub streams: Streams,
+    /// What the built-in tools work with.
+    pub kit: Toolkit,
 }
 
 /// All routes, as a service.
