@@ -108,7 +108,9 @@ const TRICKS: &[(&str, &str)] = &[
 async fn however_a_url_is_spelt_nothing_inside_is_reached() {
     let world = World::new().await;
     let alice = world.everything("alice");
-    let trap = Trap::answering("::", 0, "HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\ncaught").await;
+    // Every address of loopback, of both families where this host has both.
+    let everywhere = if std::net::TcpListener::bind("[::]:0").is_ok() { "::" } else { "0.0.0.0" };
+    let trap = Trap::answering(everywhere, 0, "HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\ncaught").await;
     let direction =
         format!("HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:{}/\r\ncontent-length: 0\r\n\r\n", trap.port);
     let redirecting = Trap::answering("127.0.0.1", 0, direction).await;
