@@ -48,7 +48,7 @@ pub fn receive_files(from: impl Read, most: u64, bytes: u64) -> Result<Vec<File>
     for entry in archive.entries()? {
         let mut entry = entry?;
         let path = entry.path()?.to_str().map(str::to_owned);
-        let path = path.filter(|path| is_inside(path)).ok_or(Error::from(ErrorKind::InvalidInput))?;
+        let path = path.filter(|path| is_inside(path)).ok_or_else(|| Error::from(ErrorKind::InvalidInput))?;
         let size = entry.size();
         if !entry.header().entry_type().is_file() || size > left || files.len() as u64 >= most {
             return Err(Error::from(ErrorKind::FileTooLarge));

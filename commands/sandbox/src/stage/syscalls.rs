@@ -233,6 +233,10 @@ const NAMESPACES: i32 = libc::CLONE_NEWNS
     | libc::CLONE_NEWNET
     | 0x80; // CLONE_NEWTIME
 
+/// Requests of ioctl_tty(2) that put text into a terminal.
+const TIOCSTI: u64 = 0x5412;
+const TIOCLINUX: u64 = 0x541c;
+
 /// Installs the filter for this process and all it becomes.
 pub fn filter() -> Result<(), String> {
     let architecture = TargetArch::try_from(std::env::consts::ARCH).map_err(|error| error.to_string())?;
@@ -256,7 +260,7 @@ fn allowed() -> Result<BTreeMap<i64, Vec<SeccompRule>>, String> {
     // Sockets between its own processes only.
     rules.insert(libc::SYS_socket, vec![rule(&[(0, SeccompCmpOp::Eq, libc::AF_UNIX as u64)])?]);
     // Nothing is typed into a terminal (ioctl_tty(2)).
-    let typed = [libc::TIOCSTI as u64, libc::TIOCLINUX as u64].map(|request| (1, SeccompCmpOp::Ne, request));
+    let typed = [TIOCSTI, TIOCLINUX].map(|request| (1, SeccompCmpOp::Ne, request));
     rules.insert(libc::SYS_ioctl, vec![rule(&typed)?]);
     Ok(rules)
 }
