@@ -18,5 +18,8 @@ pub use api::{
 pub use error::{CommandError, InvalidInput};
 pub use governed::{Allowed, Executor, Law, ToolCall};
 pub use planner::check_plan;
-pub use tool::{Catalog, ToolBox, ToolResult, builtin_registrations};
+pub use tool::{
+    Catalog, CodeLimits, Database, Origin, Resolver, Resolving, SecretSource, Secrets, SystemResolver, ToolBox,
+    ToolResult, ToolSettings, Toolkit, builtin_registrations,
+};
 pub use work::{Worker, WorkerOptions};

@@ -18,6 +18,9 @@ pub struct Registration {
     pub description: String,
     /// JSON Schema of the arguments, as canonical JSON.
     pub schema: CanonicalJson,
+    /// JSON Schema of what it gives back where it does what it was asked, as canonical JSON.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output_schema: Option<CanonicalJson>,
     /// Who runs it.
     pub executor: Executor,
     /// `low`, `medium` or `high`.
@@ -37,7 +40,7 @@ pub struct Registration {
     /// Arguments that are URLs.
     #[serde(default)]
     pub urls: Vec<String>,
-    /// Arguments that are code, with their language.
+    /// Arguments that are code, with their language; `$ARGUMENT` is the language that another argument names.
     #[serde(default)]
     pub code: std::collections::BTreeMap<String, String>,
     /// Whether its output is the principal's own data, so that values in it are vouched for.

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use xagent_commands::ToolSettings;
 use xagent_policies::Trust;
 use xagent_projections::Place;
 use xagent_tree::Signer;
@@ -37,6 +38,8 @@ pub struct Configuration {
     pub engine: Engine,
     /// Bounds of live streams.
     pub streams: StreamOptions,
+    /// What built-in tools are configured with.
+    pub tools: ToolSettings,
 }
 
 /// What evaluates policies, and its bounds.

@@ -3,5 +3,6 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    xagent_gateway::cli::main()
+    // A sandbox is made of this very program: where it is to be one of its processes, it is nothing else.
+    xagent_sandbox::stage(std::env::args_os()).unwrap_or_else(xagent_gateway::cli::main)
 }

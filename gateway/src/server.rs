@@ -7,12 +7,15 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use xagent_commands::{Commands, CommandsOptions, Executor, Law, SystemClock, Worker, WorkerOptions};
+use xagent_commands::{
+    Commands, CommandsOptions, Executor, Law, SystemClock, SystemResolver, Toolkit, Worker, WorkerOptions,
+};
 use xagent_domain::Limits;
 use xagent_ledger::{Ledger, LedgerOptions, Notary};
 use xagent_opa::{OpaError, OpaOptions, OpaServer};
 use xagent_policies::{Bundle, Embedded, PolicyEngine};
 use xagent_projections::{Bus, CheckpointMirror, CheckpointRelay, Relay, RunProjector, RunViews};
+use xagent_sandbox::{Sandbox, SandboxError};
 
 use crate::configuration::{Configuration, Engine, Opa, Signing};
 use crate::rest::extract::InFlight;
@@ -71,7 +74,8 @@ impl Server {
         let law = Law::new(engine.clone(), limits, configuration.engine.concurrency);
         let executor = Executor::new(ledger.clone(), law, clock.clone());
         let approval_ttl_us = i64::from(configuration.approval_ttl_s) * 1_000_000;
-        let options = CommandsOptions { workspaces: configuration.workspaces.clone(), approval_ttl_us };
+        let resolver = Arc::new(SystemResolver);
+        let options = CommandsOptions { workspaces: configuration.workspaces.clone(), approval_ttl_us, resolver };
         let commands = Commands::new(executor, engine, options);
         let bus = Bus::connect(&configuration.nats_url).await.map_err(|error| StartError::Nats(error.to_string()))?;
         let views = RunViews::connect(&configuration.redis_url)?;
@@ -82,7 +86,8 @@ impl Server {
         let checkpoints = CheckpointRelay::new(ledger.clone(), bus.clone());
         let mirror = configuration.checkpoint_mirror.clone();
         let mirror = mirror.map(|place| CheckpointMirror::new(ledger, notary.clone(), place, clock.clone()));
-        let worker = Worker::new(commands.clone(), WorkerOptions::default());
+        let kit = Toolkit::new(configuration.tools.clone(), detected().await);
+        let worker = Worker::new(commands.clone(), kit.clone(), WorkerOptions::default());
         let stock = Bundle::stock()?;
 
         let stages: [CancellationToken; 3] = Default::default();
@@ -98,6 +103,7 @@ impl Server {
             bundle_trust,
             streams: streams.clone(),
             in_flight: InFlight::default(),
+            kit,
         };
         let listener = Patient { listener, stall: configuration.streams.stall };
         let doors = tokio::spawn(serve(listener, router(routes), stages[0].clone()));
@@ -157,6 +163,18 @@ async fn govern(commands: Commands, stock: Bundle, worker: Worker, stop: Cancell
         }
     }
     tokio::join!(commands.follow_law(stop.clone()), worker.run(stop.clone()));
+}
+
+/// The sandbox of this host, tried before the first call needs it.
+pub async fn detected() -> Result<Arc<dyn Sandbox>, SandboxError> {
+    let detect = || xagent_sandbox::detect(std::path::Path::new("/proc/self/exe"));
+    let detected = tokio::task::spawn_blocking(detect).await;
+    let detected = detected.unwrap_or_else(|error| Err(SandboxError::Broken(error.to_string())));
+    match &detected {
+        Ok(sandbox) => tracing::info!(by = sandbox.isolation().by, "sandbox.ready"),
+        Err(error) => tracing::warn!(error = %error, "sandbox.unavailable"),
+    }
+    detected
 }
 
 fn engine(configuration: &Engine) -> Result<Arc<dyn PolicyEngine>, StartError> {

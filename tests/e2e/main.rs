@@ -5,6 +5,7 @@
 mod agentdojo;
 mod approvals;
 mod archive;
+mod builtins;
 mod bundles;
 mod checkpoints;
 mod commands;
@@ -32,8 +33,12 @@ mod record;
 mod review;
 mod rotation;
 mod schemathesis;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod sandbox;
+mod secrets;
 mod settings;
 mod snapshots;
+mod ssrf;
 mod subscription;
 mod switch;
 mod tail;

@@ -13,6 +13,7 @@ pub fn registration(name: impl Into<String>, description: impl Into<String>) -> 
         name: name.into(),
         description: description.into(),
         schema: CanonicalJson::of(&json!({})).unwrap(),
+        output_schema: None,
         executor: Executor::Client,
         risk: "low".to_owned(),
         idempotent: false,

@@ -22,7 +22,7 @@ pub use law::{Activated, Published};
 pub use runs::{RunRequest, StartedRun};
 
 use crate::governed::{Executed, Request};
-use crate::{Catalog, CommandError, Executor, Ids, InvalidInput};
+use crate::{Catalog, CommandError, Executor, Ids, InvalidInput, Resolver};
 
 /// Who commands, and what makes the command repeatable.
 #[derive(Clone, Debug)]
@@ -42,6 +42,8 @@ pub struct CommandsOptions {
     pub workspaces: Vec<PathBuf>,
     /// How long an approval is valid, in microseconds.
     pub approval_ttl_us: i64,
+    /// What resolves the names in URLs of tool calls.
+    pub resolver: Arc<dyn Resolver>,
 }
 
 /// A command that went through.
@@ -75,7 +77,7 @@ struct Subject<'a> {
 impl Commands {
     /// Over an executor, with the engine that holds the bundles.
     pub fn new(executor: Executor, engine: Arc<dyn PolicyEngine>, options: CommandsOptions) -> Self {
-        let catalog = Catalog::new(executor.ledger().clone());
+        let catalog = Catalog::new(executor.ledger().clone(), options.resolver.clone());
         Self {
             executor,
             catalog,

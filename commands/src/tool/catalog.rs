@@ -11,7 +11,7 @@ use xagent_domain::{ApprovalId, CallId, CanonicalJson, Digest, Tenant};
 use xagent_ledger::Ledger;
 
 use super::resources::resources;
-use super::{builtin_registrations, is_builtin};
+use super::{Resolver, builtin_registrations, is_builtin};
 use crate::{CommandError, Ids, InvalidInput};
 
 /// Compiled schemas kept; beyond it they are compiled anew.
@@ -22,6 +22,7 @@ const KEPT: usize = 4096;
 pub struct Catalog {
     ledger: Ledger,
     ids: Ids,
+    resolver: Arc<dyn Resolver>,
     validators: Arc<Mutex<HashMap<Digest, Arc<Validator>>>>,
 }
 
@@ -35,9 +36,9 @@ pub(crate) struct Wanted<'a> {
 }
 
 impl Catalog {
-    /// Over the ledger.
-    pub fn new(ledger: Ledger) -> Self {
-        Self { ledger, ids: Ids, validators: Arc::default() }
+    /// Over the ledger; names in URLs are resolved by `resolver`.
+    pub fn new(ledger: Ledger, resolver: Arc<dyn Resolver>) -> Self {
+        Self { ledger, ids: Ids, resolver, validators: Arc::default() }
     }
 
     /// The stream of a tool.
@@ -86,7 +87,7 @@ impl Catalog {
             label: wanted.label,
             tool: tool.facts()?,
             arguments: canonical.map_err(|error| InvalidInput::new("/arguments", error.to_string()))?,
-            resources: resources(&tool, wanted.arguments).await,
+            resources: resources(&tool, wanted.arguments, &*self.resolver).await,
             values: tool.values(wanted.arguments),
         })
     }
@@ -130,7 +131,10 @@ pub(crate) fn check_registration(tool: &Registration) -> Result<(), InvalidInput
         let message = format!("there is no built-in tool `{}`: register it with the executor `client`", tool.name);
         return Err(InvalidInput::new("/executor", message));
     }
-    compile(&tool.schema).map(drop)
+    for schema in tool.output_schema.iter().chain([&tool.schema]) {
+        compile(schema)?;
+    }
+    Ok(())
 }
 
 fn check_name(name: &str, field: &str) -> Result<(), InvalidInput> {

@@ -18,23 +18,53 @@ pub(super) fn list(workspace: &Dir, path: &str, limit: usize) -> Result<Value, S
 }
 
 pub(super) fn read(workspace: &Dir, path: &str) -> Result<Value, String> {
-    let text = read_text(workspace, path)?;
-    Ok(json!({"bytes": text.len(), "lines": text.lines().count(), "path": path, "text": text}))
+    let (bytes, whole) = read_bytes(workspace, path, LARGEST)?;
+    let truncated = whole > bytes.len() as u64;
+    let text = match String::from_utf8(bytes) {
+        Ok(text) => text,
+        // Where it was cut, a character may be in two.
+        Err(error) if truncated && error.utf8_error().error_len().is_none() => {
+            let end = error.utf8_error().valid_up_to();
+            String::from_utf8_lossy(&error.as_bytes()[..end]).into_owned()
+        }
+        Err(_) => return Err(format!("`{path}` is not UTF-8 text")),
+    };
+    let lines = text.lines().count();
+    Ok(json!({"bytes": whole, "lines": lines, "path": path, "text": text, "truncated": truncated}))
 }
 
+/// The whole text of a file that is not too large.
 pub(super) fn read_text(workspace: &Dir, path: &str) -> Result<String, String> {
-    straight(workspace, path)?;
-    let failed = |error: std::io::Error| format!("`{path}`: {error}");
-    if !workspace.metadata(path).map_err(failed)?.is_file() {
-        return Err(format!("`{path}` is not a file"));
-    }
-    let file = workspace.open(path).map_err(failed)?;
-    let mut bytes = Vec::new();
-    file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() as u64 > LARGEST {
+    let (bytes, whole) = read_bytes(workspace, path, LARGEST)?;
+    if whole > LARGEST {
         return Err(format!("`{path}` is larger than {LARGEST} bytes"));
     }
     String::from_utf8(bytes).map_err(|_| format!("`{path}` is not UTF-8 text"))
+}
+
+/// The first `most` bytes of a plain file, and how long all of it is.
+pub(super) fn read_bytes(workspace: &Dir, path: &str, most: u64) -> Result<(Vec<u8>, u64), String> {
+    straight(workspace, path)?;
+    let failed = |error: std::io::Error| format!("`{path}`: {error}");
+    let found = workspace.metadata(path).map_err(failed)?;
+    if !found.is_file() {
+        return Err(format!("`{path}` is not a file"));
+    }
+    let mut bytes = Vec::new();
+    workspace.open(path).map_err(failed)?.take(most).read_to_end(&mut bytes).map_err(failed)?;
+    let whole = found.len().max(bytes.len() as u64);
+    Ok((bytes, whole))
+}
+
+/// Whether a file's name alone says that it holds secrets: a search or a run over a folder leaves it out, for the law saw the
+/// folder's name only.
+pub(super) fn holds_secrets(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or(path).to_ascii_lowercase();
+    let stem = name.split('.').next().unwrap_or_default();
+    let suffix = name.rsplit_once('.').map_or("", |(_, suffix)| suffix);
+    let keys = ["id_rsa", "id_dsa", "id_ecdsa", "id_ed25519"].iter().any(|key| name.starts_with(key));
+    keys || ["pem", "key", "p12", "pfx", "keystore"].contains(&suffix)
+        || ["credentials", "secret", "secrets"].contains(&stem)
 }
 
 /// A link inside the workspace must not lead past what the law said about the path it was shown.
@@ -47,7 +77,7 @@ fn straight(workspace: &Dir, path: &str) -> Result<(), String> {
 }
 
 /// Beside it, then renamed over it: a reader sees the old file or the new one, never half of it.
-pub(super) fn write(workspace: &Dir, path: &str, content: &str) -> Result<Value, String> {
+pub(super) fn write(workspace: &Dir, path: &str, content: &[u8]) -> Result<Value, String> {
     let failed = |error: std::io::Error| format!("`{path}`: {error}");
     if let Some((folder, _)) = path.rsplit_once('/') {
         workspace.create_dir_all(folder).map_err(failed)?;
@@ -55,7 +85,7 @@ pub(super) fn write(workspace: &Dir, path: &str, content: &str) -> Result<Value,
     }
     let beside = format!("{path}.part");
     let mut file = workspace.create(&beside).map_err(failed)?;
-    file.write_all(content.as_bytes()).map_err(failed)?;
+    file.write_all(content).map_err(failed)?;
     file.sync_all().map_err(failed)?;
     workspace.rename(&beside, workspace, path).map_err(failed)?;
     Ok(json!({"bytes": content.len(), "path": path}))

@@ -2,14 +2,25 @@
 
 mod builtin;
 mod catalog;
+mod code;
 mod fetch;
 mod files;
+mod redact;
+mod resolve;
 mod resources;
 mod search;
+mod secrets;
+mod settings;
+mod sql;
 mod toolbox;
+mod toolkit;
 
 pub use builtin::builtin_registrations;
 pub(crate) use builtin::is_builtin;
 pub use catalog::Catalog;
 pub(crate) use catalog::{Wanted, check_registration};
+pub use resolve::{Resolver, Resolving, SystemResolver};
+pub use secrets::Secrets;
+pub use settings::{CodeLimits, Database, Origin, SecretSource, ToolSettings};
 pub use toolbox::{ToolBox, ToolResult};
+pub use toolkit::Toolkit;

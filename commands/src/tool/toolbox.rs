@@ -7,7 +7,8 @@ use cap_std::fs::Dir;
 use serde_json::{Value, json};
 use xagent_domain::run::PathUse;
 
-use super::{fetch, files, search};
+use super::search::Sought;
+use super::{Toolkit, fetch, files, search, sql};
 use crate::governed::{Allowed, ToolCall};
 
 /// How a tool ended, before it is recorded.
@@ -29,38 +30,51 @@ impl ToolResult {
 }
 
 /// Runs built-in tools.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ToolBox {
     timeout: Duration,
+    kit: Toolkit,
 }
 
 impl ToolBox {
     /// A tool gets `timeout` at most.
-    pub fn new(timeout: Duration) -> Self {
-        Self { timeout }
+    pub fn new(timeout: Duration, kit: Toolkit) -> Self {
+        Self { timeout, kit }
     }
 
     /// Runs the call the permit is for.
     pub async fn run(&self, permit: Allowed<ToolCall>) -> ToolResult {
         let call = permit.into_inner();
         let tool = call.tool.clone();
-        match tokio::time::timeout(self.timeout, run(call)).await {
-            Ok(result) => ToolResult::of(result),
+        match tokio::time::timeout(self.timeout, self.dispatch(call)).await {
+            Ok(result) => result,
             Err(_) => ToolResult::of(Err(format!("`{tool}` gave no result in {} s", self.timeout.as_secs()))),
         }
     }
-}
 
-async fn run(call: ToolCall) -> Result<Value, String> {
-    let arguments = call.arguments.value().map_err(|error| error.to_string())?;
-    match call.tool.as_str() {
-        "http_fetch" => fetch::http_fetch(call.resources.urls.first()).await,
-        "run_code" => Err("this installation has no sandbox to run code in".to_owned()),
-        "list_files" | "read_file" | "write_file" | "search_text" => {
-            let work = tokio::task::spawn_blocking(move || in_workspace(&call, &arguments));
-            work.await.map_err(|error| format!("the tool broke off: {error}"))?
+    async fn dispatch(&self, call: ToolCall) -> ToolResult {
+        let arguments = match call.arguments.value() {
+            Ok(arguments) => arguments,
+            Err(error) => return ToolResult::of(Err(error.to_string())),
+        };
+        match call.tool.as_str() {
+            "http_fetch" => ToolResult::of(fetch::http_fetch(&self.kit, call.resources.urls.first()).await),
+            "run_code" => self.kit.code().run(call, arguments, self.timeout).await,
+            "sql_query" => ToolResult::of(sql::sql_query(&self.kit, &arguments).await),
+            "list_files" | "read_file" | "write_file" | "search_text" => {
+                let work = tokio::task::spawn_blocking(move || in_workspace(&call, &arguments));
+                ToolResult::of(work.await.unwrap_or_else(|error| Err(format!("the tool broke off: {error}"))))
+            }
+            other => ToolResult::of(Err(format!("there is no built-in tool `{other}`"))),
         }
-        other => Err(format!("there is no built-in tool `{other}`")),
+    }
+
+    /// A result, of whatever tool, without the values of secrets: only so is one recorded.
+    pub(crate) async fn redacted(&self, result: ToolResult) -> ToolResult {
+        match self.kit.redacted(result.output).await {
+            Ok(output) => ToolResult { output, ..result },
+            Err(error) => ToolResult::of(Err(error)),
+        }
     }
 }
 
@@ -74,8 +88,8 @@ fn in_workspace(call: &ToolCall, arguments: &Value) -> Result<Value, String> {
     match call.tool.as_str() {
         "list_files" => files::list(&workspace, path, limit(5000)),
         "read_file" => files::read(&workspace, path),
-        "write_file" => files::write(&workspace, path, arguments["content"].as_str().unwrap_or_default()),
-        _ => search::search(&workspace, path, arguments["text"].as_str().unwrap_or_default(), limit(1000)),
+        "write_file" => files::write(&workspace, path, arguments["content"].as_str().unwrap_or_default().as_bytes()),
+        _ => search::search(&workspace, path, &Sought::of(arguments)?, limit(1000)),
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use xagent_domain::Tenant;
 
-use crate::{Commands, ToolBox};
+use crate::{Commands, ToolBox, Toolkit};
 
 /// Bounds of a worker.
 #[derive(Clone, Debug)]
@@ -41,8 +41,8 @@ struct RunKey {
 }
 
 impl Worker {
-    /// A worker that carries its steps out through `commands`.
-    pub fn new(commands: Commands, options: WorkerOptions) -> Self {
-        Self { commands, toolbox: ToolBox::new(options.tool_timeout), options }
+    /// A worker that carries its steps out through `commands`, with the tools of `kit`.
+    pub fn new(commands: Commands, kit: Toolkit, options: WorkerOptions) -> Self {
+        Self { commands, toolbox: ToolBox::new(options.tool_timeout, kit), options }
     }
 }

@@ -83,6 +83,7 @@ impl Worker {
         result: ToolResult,
         duration_us: u64,
     ) -> Result<Run, CommandError> {
+        let result = self.toolbox.redacted(result).await;
         let output = CanonicalJson::of_value(&result.output);
         let output = output.map_err(|error| InvalidInput::new("/output", error.to_string()))?;
         let (output, blob) = Content::json(output);

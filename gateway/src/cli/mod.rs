@@ -18,6 +18,7 @@ mod remote;
 mod replay;
 mod run;
 mod runs;
+mod sandbox;
 mod serve;
 mod settings;
 mod shell;
@@ -26,6 +27,7 @@ mod streams;
 mod tail;
 mod terminal;
 mod token;
+mod tools_file;
 mod up;
 mod verify;
 
@@ -97,6 +99,8 @@ enum Command {
     Policy(policy::Policy),
     /// Decide again what stock OPA servers have reported
     Decisions(decisions::Decisions),
+    /// Try to break out of the sandbox that `run_code` would use here, and say what isolates it
+    Sandbox(sandbox::Sandbox),
     /// Mint a development token
     Token(token::Token),
     /// Bring the database schema up to date
@@ -150,6 +154,7 @@ pub fn main() -> ExitCode {
             Command::Archive(archive) => archive.run(&context).await,
             Command::Policy(policy) => policy.run(&context).await,
             Command::Decisions(decisions) => decisions.run(&context).await,
+            Command::Sandbox(sandbox) => sandbox.run(&context).await,
             Command::Token(token) => token.run(&context),
             Command::Migrate(migrate) => migrate.run(&context).await,
             Command::Config(config) => config.run(&context),

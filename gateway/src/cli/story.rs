@@ -62,7 +62,7 @@ fn tell_event(step: &mut Step, kind: &str, fact: &Value) {
         "ApprovalGranted" => step.outcome = format!("approved by {}", text("granted_by")),
         "ApprovalRefused" => step.outcome = format!("refused by {}: {}", text("refused_by"), text("reason")),
         "ToolCallCompleted" => {
-            let ended = if fact["outcome"]["succeeded"] == true { "succeeded" } else { "failed" };
+            let ended = if fact["outcome"]["succeeded"] == true { "succeeded".to_owned() } else { failure(fact) };
             let before =
                 if step.outcome.starts_with("approved") { format!("{}, ", step.outcome) } else { String::new() };
             step.outcome = format!(
@@ -76,6 +76,20 @@ fn tell_event(step: &mut Step, kind: &str, fact: &Value) {
     }
 }
 
+/// Why a tool failed: its error, the limit that stopped it, or how it ended.
+fn failure(completed: &Value) -> String {
+    let text = completed["outcome"]["output"]["text"].as_str();
+    let output = text.and_then(|text| serde_json::from_str::<Value>(text).ok()).unwrap_or_default();
+    let shown = |text: &str| text.chars().take(120).collect::<String>();
+    let why = match (output["error"].as_str(), output["stopped"].as_str(), &output["exit_code"]) {
+        (Some(error), _, _) => shown(error),
+        (None, Some(limit), _) => format!("stopped by its limit, {}", shown(&limit.replace('_', " "))),
+        (None, None, Value::Number(status)) => format!("exit status {status}"),
+        (None, None, _) => return "failed".to_owned(),
+    };
+    format!("failed ({why})")
+}
+
 fn reasons(decision: &Value) -> String {
     let reason = |reason: &Value| {
         format!("{}: {}", reason["code"].as_str().unwrap_or_default(), reason["message"].as_str().unwrap_or_default())
@@ -83,11 +97,12 @@ fn reasons(decision: &Value) -> String {
     decision["deny"].as_array().map(|all| all.iter().map(reason).collect::<Vec<_>>().join("; ")).unwrap_or_default()
 }
 
-/// What the call is about: its path, its URL, or the text it looks for.
+/// What the call is about: its path, its URL, what it looks for, the database it asks, the language of its code.
 fn target(proposed: &Value) -> String {
     let arguments = proposed["arguments"]["text"].as_str().and_then(|text| serde_json::from_str::<Value>(text).ok());
     let arguments = arguments.unwrap_or_default();
-    let first = ["path", "url", "text"].iter().find_map(|name| arguments[*name].as_str());
+    let first =
+        ["path", "url", "text", "pattern", "database", "language"].iter().find_map(|name| arguments[*name].as_str());
     let raw = proposed["resources"]["paths"][0]["raw"].as_str();
     first.or(raw).unwrap_or_default().chars().take(40).collect()
 }

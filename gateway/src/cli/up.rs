@@ -26,6 +26,7 @@ use super::serve::{A_DAY_S, Servers, asked_to_stop, log_to, start};
 use super::story::{Step, steps, tell};
 use super::streams::StreamArgs;
 use super::terminal::Paint;
+use super::tools_file::ToolsFile;
 use super::{CliError, Context};
 use crate::configuration::Configuration;
 use crate::sample::REPO_REVIEW;
@@ -47,6 +48,8 @@ pub struct Up {
     bundle_keys: BundleKeys,
     #[command(flatten)]
     streams: StreamArgs,
+    #[command(flatten)]
+    tools_file: ToolsFile,
     /// The folder the sample run reviews, and the only one runs may work in
     #[arg(long, default_value = ".", value_name = "DIR")]
     workspace: PathBuf,
@@ -123,6 +126,7 @@ impl Up {
             engine: self.engine.configuration()?,
             bundle_trust: self.bundle_keys.trust()?,
             streams: self.streams.options(),
+            tools: self.tools_file.settings()?,
             approval_ttl_s: A_DAY_S,
         })
     }

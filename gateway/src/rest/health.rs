@@ -28,6 +28,8 @@ pub struct Readiness {
     law: Dependency,
     nats: Dependency,
     redis: Dependency,
+    /// Where code is run; without it `run_code` is refused.
+    sandbox: Dependency,
 }
 
 /// Whether the process lives
@@ -57,6 +59,7 @@ pub async fn readyz(State(doors): State<Doors>) -> Response {
         law: dependency(true, (!law).then(|| "the policy bundle in force is not loaded".to_owned())),
         nats: dependency(false, (!nats).then(|| "not connected".to_owned())),
         redis: dependency(false, redis.err().map(|error| error.to_string())),
+        sandbox: dependency(false, doors.kit.sandbox().err()),
     };
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(readiness)).into_response()

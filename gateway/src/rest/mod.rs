@@ -29,7 +29,7 @@ use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-use xagent_commands::Commands;
+use xagent_commands::{Commands, Toolkit};
 use xagent_ledger::Notary;
 use xagent_policies::Trust;
 use xagent_projections::{Bus, RunViews};
@@ -64,6 +64,8 @@ pub struct Doors {
     pub streams: Streams,
     /// Commands that are being carried out.
     pub in_flight: InFlight,
+    /// What the built-in tools work with.
+    pub kit: Toolkit,
 }
 
 /// All routes, as a service.

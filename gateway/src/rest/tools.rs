@@ -27,6 +27,9 @@ pub struct Tool {
     description: String,
     /// JSON Schema of the arguments.
     schema: Value,
+    /// JSON Schema of what it gives back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    output_schema: Option<Value>,
     executor: Executor,
     risk: String,
     #[serde(default)]
@@ -64,10 +67,14 @@ pub async fn register(
     let calling = &commanding.calling;
     let schema = CanonicalJson::of_value(&tool.schema);
     let schema = schema.map_err(|error| calling.problem(invalid("/schema", &error.to_string())))?;
+    let output_schema = tool.output_schema.as_ref().map(CanonicalJson::of_value).transpose();
+    let output_schema =
+        output_schema.map_err(|error| calling.problem(invalid("/output_schema", &error.to_string())))?;
     let registration = Registration {
         name: tool.name,
         description: tool.description,
         schema,
+        output_schema,
         executor: tool.executor,
         risk: tool.risk,
         idempotent: tool.idempotent,
@@ -83,10 +90,20 @@ pub async fn register(
     done.map(Accepted::recorded).map_err(|error| calling.problem(error))
 }
 
+/// A tool, and whether it can do anything on this server.
+#[derive(Serialize, JsonSchema)]
+struct ListedTool {
+    #[serde(flatten)]
+    tool: Tool,
+    /// Why every call of it fails here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unavailable: Option<String>,
+}
+
 /// The tools of a tenant.
 #[derive(Serialize, JsonSchema)]
 pub struct Tools {
-    items: Vec<Tool>,
+    items: Vec<ListedTool>,
 }
 
 /// List tools
@@ -105,6 +122,7 @@ pub async fn list(State(doors): State<Doors>, calling: Calling) -> Result<Json<T
         name: tool.name,
         description: tool.description,
         schema: tool.schema.value().unwrap_or_default(),
+        output_schema: tool.output_schema.and_then(|schema| schema.value().ok()),
         executor: tool.executor,
         risk: tool.risk,
         idempotent: tool.idempotent,
@@ -116,5 +134,10 @@ pub async fn list(State(doors): State<Doors>, calling: Calling) -> Result<Json<T
         trusted_source: tool.trusted_source,
         roles: tool.roles,
     });
-    Ok(Json(Tools { items: items.collect() }))
+    let listed = |tool: Tool| {
+        let builtin = tool.executor == Executor::Builtin;
+        let unavailable = builtin.then(|| doors.kit.unavailable(&tool.name)).flatten();
+        ListedTool { tool, unavailable }
+    };
+    Ok(Json(Tools { items: items.map(listed).collect() }))
 }

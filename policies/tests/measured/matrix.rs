@@ -128,7 +128,8 @@ fn scenes() -> Vec<Scene> {
     let write = || tool("write_file", json!({"paths": ["path"], "consequential": true, "risk": "medium"}));
     let roles = json!({"to": "recipient", "sum": "amount", "text": "content", "id": "target"});
     let send = || tool("send", json!({"consequential": true, "risk": "medium", "roles": roles}));
-    let run = |language: &str| tool("run_code", json!({"code": {"code": language}, "risk": "low"}));
+    let code = |name: &str, language: &str, risk: &str| tool(name, json!({"code": {"code": language}, "risk": risk}));
+    let run = |language: &str| code("run_code", language, "low");
     vec![
         scene("read a file", read(), json!({"path": "src/main.rs"})),
         scene("read ../x", read(), json!({"path": "a/../../x"})),
@@ -147,6 +148,8 @@ fn scenes() -> Vec<Scene> {
         scene("run shell that removes", run("shell"), json!({"code": "rm -rf /"})),
         scene("run sql that drops", run("sql"), json!({"code": "DrOp TABLE a"})),
         scene("run cobol", run("cobol"), json!({"code": "STOP RUN."})),
+        scene("run python as it is registered", code("run_code", "python", "high"), json!({"code": "print(1)"})),
+        scene("ask a database", code("sql_query", "sql", "medium"), json!({"code": "SELECT name FROM users"})),
         scene("a risky tool", tool("risky", json!({"risk": "high"})), json!({})),
         scene("write scratch/a", write(), json!({"path": "scratch/a"})),
         scene("write report", write(), json!({"path": "report"})),

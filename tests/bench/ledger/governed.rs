@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::json;
-use xagent_commands::{Caller, Commands, CommandsOptions, Executor, Law, RunRequest, ToolRequest};
+use xagent_commands::{Caller, Commands, CommandsOptions, Executor, Law, RunRequest, SystemResolver, ToolRequest};
 use xagent_domain::{CallId, Limits, Principal, RunId, Tenant};
 use xagent_policies::{Bundle, Embedded};
 use xagent_tests::registration;
@@ -19,7 +19,8 @@ pub async fn commands(url: &str) -> Commands {
     let engine = Arc::new(Embedded::new(limits));
     let law = Law::new(engine.clone(), limits, 8);
     let executor = Executor::new(crate::ledger(url), law, Arc::new(Now));
-    let options = CommandsOptions { workspaces: Vec::new(), approval_ttl_us: 60_000_000 };
+    let resolver = Arc::new(SystemResolver);
+    let options = CommandsOptions { workspaces: Vec::new(), approval_ttl_us: 60_000_000, resolver };
     let commands = Commands::new(executor, engine, options);
     commands.bring_law_into_force(Bundle::stock().unwrap()).await.unwrap();
     commands

@@ -142,6 +142,12 @@ impl Api {
     }
 }
 
+/// What a step of a run gave back, where it is short enough to be in the event.
+pub fn output(run: &Value, step: &str) -> Value {
+    let output = &run["state"]["results"][step]["output"];
+    serde_json::from_str(output["text"].as_str().unwrap_or_else(|| panic!("{step}: {run:#}"))).unwrap()
+}
+
 impl Answer {
     /// The body, where the status is this one.
     #[track_caller]

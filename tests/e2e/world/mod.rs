@@ -7,6 +7,7 @@ mod http;
 mod live;
 mod postgres;
 mod shelf;
+mod trap;
 
 use std::path::{Path, PathBuf};
 use std::process::Output;
@@ -20,11 +21,12 @@ use xagent_ledger::{Ledger, LedgerOptions};
 use xagent_projections::RunViews;
 use xagent_stack::{Need, Server, Stack, StackError, StackOptions};
 
-pub use api::{Answer, Api, claims, signed};
+pub use api::{Answer, Api, claims, output, signed};
 pub use bare::{Bare, stream};
 pub use http::SlowServer;
 pub use live::Live;
 pub use shelf::Shelf;
+pub use trap::Trap;
 pub use xagent_tests::until;
 use xagent_tests::{Now, blocking, folder};
 
@@ -94,7 +96,23 @@ impl World {
 
     /// The same, with other settings.
     pub async fn server_with(&self, set: impl FnOnce(&mut Command)) -> (Child, String) {
-        let mut command = Command::new(binary());
+        self.server_of(Command::new(binary()), set).await
+    }
+
+    /// Starts the server anew with other settings, in place of the one there is.
+    pub async fn restart_with(&mut self, set: impl FnOnce(&mut Command)) {
+        self.restart_of(Command::new(binary()), set).await;
+    }
+
+    /// The same, started by another program.
+    pub async fn restart_of(&mut self, command: Command, set: impl FnOnce(&mut Command)) {
+        self.kill_server().await;
+        let (server, url) = self.server_of(command, set).await;
+        (self.server, self.url) = (Some(server), url);
+    }
+
+    /// One more server, started by another program.
+    async fn server_of(&self, mut command: Command, set: impl FnOnce(&mut Command)) -> (Child, String) {
         self.environment(&mut command);
         set(&mut command);
         command.args(["--json", "serve", "--listen", "127.0.0.1:0", "--workspace"]).arg(&self.workspace);
