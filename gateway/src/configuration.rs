@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use xagent_commands::ModelServer;
 use xagent_policies::Trust;
 use xagent_projections::Place;
 use xagent_tree::Signer;
@@ -37,6 +38,8 @@ pub struct Configuration {
     pub engine: Engine,
     /// Bounds of live streams.
     pub streams: StreamOptions,
+    /// Where models are that plan runs; none where no model may.
+    pub model: Option<ModelServer>,
 }
 
 /// What evaluates policies, and its bounds.

@@ -2,26 +2,32 @@
 
 mod drive;
 mod perform;
+mod plan;
+mod record;
+mod script;
 mod watch;
 
 use std::time::Duration;
 
+use tokio_util::sync::CancellationToken;
 use xagent_domain::Tenant;
 
-use crate::{Commands, ToolBox};
+use crate::{Commands, Ids, ToolBox};
 
 /// Bounds of a worker.
 #[derive(Clone, Debug)]
 pub struct WorkerOptions {
     /// Runs walked at once.
     pub concurrency: usize,
+    /// Calls of one run under way at once, where its planner asked for them together.
+    pub calls: usize,
     /// How long one tool may take.
     pub tool_timeout: Duration,
 }
 
 impl Default for WorkerOptions {
     fn default() -> Self {
-        Self { concurrency: 8, tool_timeout: Duration::from_secs(60) }
+        Self { concurrency: 8, calls: 4, tool_timeout: Duration::from_secs(60) }
     }
 }
 
@@ -38,6 +44,27 @@ pub struct Worker {
 struct RunKey {
     tenant: Tenant,
     run: String,
+}
+
+/// A walk over a run.
+struct Walk {
+    key: RunKey,
+    /// The trace of the present step: a consultation and all that comes of it.
+    traceparent: String,
+    /// The run has ended: whatever is under way for it is to be given up.
+    ended: CancellationToken,
+    /// The worker stops.
+    stop: CancellationToken,
+}
+
+impl Walk {
+    fn new(key: RunKey, ended: CancellationToken, stop: CancellationToken) -> Self {
+        Self { key, traceparent: Ids.traceparent(), ended, stop }
+    }
+
+    fn next_step(&mut self) {
+        self.traceparent = Ids.traceparent();
+    }
 }
 
 impl Worker {

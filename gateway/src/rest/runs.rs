@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
-use xagent_commands::{Done, RunRequest};
+use xagent_commands::{ChatRequest, CommandError, Done, InvalidInput, PlannerRequest, RunRequest};
 use xagent_domain::RunId;
 use xagent_domain::governed::Refusal;
 use xagent_domain::run::{Plan, Run};
@@ -22,17 +22,46 @@ pub struct StartRun {
     agent: String,
     goal: String,
     plan: Option<Plan>,
+    planner: Option<Planner>,
     workspace: Option<String>,
 }
 
-/// `POST /v1/runs`: starts a run; with a plan a worker walks it, without one the client proposes its calls.
+/// Who plans, where it is not a `plan`.
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Planner {
+    /// The client.
+    Client,
+    /// A chat model.
+    Chat(Box<ChatRequest>),
+    /// The recorded replies of the model that planned another run.
+    Recorded(RecordedRun),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RecordedRun {
+    run: RunId,
+}
+
+/// `POST /v1/runs`: starts a run; a worker walks it with its plan or its model; without either the client proposes its calls.
 pub async fn start(
     State(doors): State<Doors>,
     calling: Calling,
     Body_(body): Body_<StartRun>,
 ) -> Result<Response, Problem> {
-    let StartRun { agent, goal, plan, workspace } = body;
-    let request = RunRequest { agent, goal, plan, workspace };
+    let StartRun { agent, goal, plan, planner, workspace } = body;
+    let planner = match (plan, planner) {
+        (None, None | Some(Planner::Client)) => PlannerRequest::Client,
+        (Some(plan), None) => PlannerRequest::Scripted(plan),
+        (None, Some(Planner::Chat(chat))) => PlannerRequest::Chat(chat),
+        (None, Some(Planner::Recorded(recorded))) => PlannerRequest::Recorded(recorded.run),
+        (Some(_), Some(_)) => {
+            let both = InvalidInput::new("/planner", "a run has a `plan` or a `planner`, not both");
+            return Err(calling.problem(CommandError::from(both)));
+        }
+    };
+    let request = RunRequest { agent, goal, planner, workspace };
     let started = doors.commands.start_run(&calling.caller, request).await.map_err(|e| calling.problem(e))?;
     let mut response = (StatusCode::CREATED, Json(&started)).into_response();
     if let Ok(location) = HeaderValue::from_str(&format!("/v1/runs/{}", started.run)) {
