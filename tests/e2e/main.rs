@@ -33,6 +33,7 @@ mod ranges;
 mod record;
 mod review;
 mod rotation;
+mod settings;
 mod snapshots;
 mod subscription;
 mod switch;

@@ -10,6 +10,7 @@ use xagent_commands::{BudgetRequest, ChatRequest};
 
 use super::client::Client;
 use super::follow::Follow;
+use super::remote::Remote;
 use super::terminal::Paint;
 use super::{CliError, Context};
 
@@ -75,9 +76,8 @@ pub struct Run {
     /// The folder its tools are confined to
     #[arg(long, default_value = ".")]
     workspace: PathBuf,
-    /// The server; by default that of `xagent up`
-    #[arg(long, env = "XAGENT_URL", value_name = "URL")]
-    url: Option<String>,
+    #[command(flatten)]
+    remote: Remote,
     /// How long to follow the run, in seconds
     #[arg(long, default_value_t = 300, value_name = "SECONDS")]
     patience: u64,
@@ -98,7 +98,7 @@ impl Run {
         let workspace = self.workspace.canonicalize().map_err(|e| CliError::new(e.to_string(), "check --workspace"))?;
         let body = self.body(&workspace)?;
         let scopes = ["run:start", "run:read", "audit:read", "tool:*"];
-        let client = Client::new(&context.url(self.url.clone())?, &context.home.secret(None)?, "cli", &scopes)?;
+        let client = self.remote.client(context, &scopes)?;
         let started = client.post("/v1/runs", &body).await?;
         let run = started["run"].as_str().unwrap_or_default().to_owned();
         let mut follow = Follow::new(&client, &run, Paint::stdout(), !context.json);
