@@ -182,9 +182,9 @@ fn object(text: &str) -> Result<Value, String> {
     }
 }
 
-/// At most `most` characters of a text.
+/// At most `most` characters of a text, without NUL, which not every reader of the record can hold.
 pub(super) fn cut(text: &str, most: usize) -> String {
-    text.chars().take(most).collect()
+    text.chars().filter(|c| *c != '\0').take(most).collect()
 }
 
 /// What is recorded of a reply that is none: why, and how it began.
