@@ -65,7 +65,7 @@ fn unfit() -> Vec<(&'static str, Value, &'static str)> {
     let deep = format!("{}{}", "{\"a\":".repeat(500), "1");
     vec![
         ("no-tool", json!({"name": "rm_rf"}), "there is no tool `rm_rf`"),
-        ("odd-name", json!({"name": "read\u{0}file"}), "is not a tool name"),
+        ("odd-name", json!({"name": "read\u{0} file"}), "is not a tool name"),
         ("no-object", json!({"name": "list_files", "arguments": "[1]"}), "not a JSON object"),
         ("bad-json", json!({"name": "list_files", "arguments": "{\"path\":"}), "not JSON"),
         ("deep-json", json!({"name": "list_files", "arguments": deep}), "not JSON"),

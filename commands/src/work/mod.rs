@@ -7,8 +7,10 @@ mod record;
 mod script;
 mod watch;
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use xagent_domain::Tenant;
 
@@ -17,8 +19,10 @@ use crate::{Commands, Ids, ToolBox};
 /// Bounds of a worker.
 #[derive(Clone, Debug)]
 pub struct WorkerOptions {
-    /// Runs walked at once.
+    /// Runs walked at once: most of them wait for models.
     pub concurrency: usize,
+    /// Tools at work at once, over all runs.
+    pub tools: usize,
     /// Calls of one run under way at once, where its planner asked for them together.
     pub calls: usize,
     /// How long one tool may take.
@@ -27,7 +31,7 @@ pub struct WorkerOptions {
 
 impl Default for WorkerOptions {
     fn default() -> Self {
-        Self { concurrency: 8, calls: 4, tool_timeout: Duration::from_secs(60) }
+        Self { concurrency: 64, tools: 8, calls: 4, tool_timeout: Duration::from_secs(60) }
     }
 }
 
@@ -36,6 +40,8 @@ impl Default for WorkerOptions {
 pub struct Worker {
     commands: Commands,
     toolbox: ToolBox,
+    /// One slot per tool at work.
+    slots: Arc<Semaphore>,
     options: WorkerOptions,
 }
 
@@ -70,6 +76,7 @@ impl Walk {
 impl Worker {
     /// A worker that carries its steps out through `commands`.
     pub fn new(commands: Commands, options: WorkerOptions) -> Self {
-        Self { commands, toolbox: ToolBox::new(options.tool_timeout), options }
+        let slots = Arc::new(Semaphore::new(options.tools));
+        Self { commands, toolbox: ToolBox::new(options.tool_timeout), slots, options }
     }
 }

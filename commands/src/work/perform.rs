@@ -65,6 +65,11 @@ impl Worker {
     /// Commits an attempt and sets the tool to work.
     async fn begin(&self, walk: &Walk, run: &Run, id: CallId) -> Result<(Run, Option<UnderWay>), CommandError> {
         let Some(call) = run.call(&id).cloned() else { return Ok((run.clone(), None)) };
+        let slot = tokio::select! {
+            slot = self.slots.clone().acquire_owned() => slot.ok(),
+            // Nothing of a run that has ended is begun: the attempt below is refused.
+            () = walk.ended.cancelled() => None,
+        };
         let arguments = self.commands.text_of(&call.arguments).await?;
         let act = Act::StartCall { call: id, arguments: arguments.clone() };
         let started = self.record(walk, act, Vec::new()).await?;
@@ -81,6 +86,7 @@ impl Worker {
         let work = async move {
             let clock = Instant::now();
             let result = toolbox.run(permit).await;
+            drop(slot);
             (result, u64::try_from(clock.elapsed().as_micros()).unwrap_or(u64::MAX))
         };
         Ok((started.state, Some(UnderWay { call: id, task: tokio::spawn(work.instrument(span)) })))

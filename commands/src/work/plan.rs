@@ -143,7 +143,7 @@ impl Worker {
     pub(super) async fn propose(&self, walk: &Walk, run: &Run) -> Result<Run, CommandError> {
         let Some(planned) = run.planned() else { return Ok(run.clone()) };
         let label = planned.label.clone();
-        let reject = |reason: String| Act::RejectPlanned { label: label.clone(), reason };
+        let reject = |reason: String| Act::RejectPlanned { label: label.clone(), reason: reason.replace('\0', "") };
         if let Some(reason) = run.budget_used_up(self.commands.executor().now_us(), false) {
             return Ok(self.record(walk, reject(reason), Vec::new()).await?.state);
         }
