@@ -90,8 +90,11 @@ async fn check_review(alice: &Api, run: &str, ended: &Value) {
     assert_eq!(denied, ["path_outside_workspace", "network_blocked"]);
     assert_eq!(facts(alice, run, "ToolCallStarted").await.len(), 10);
     let events = alice.events(run).await;
-    let traces: Vec<&str> =
-        events.iter().filter(|event| event["metadata"]["actor"] == "system:worker").map(|event| event["metadata"]["traceparent"].as_str().unwrap()).collect();
+    let traces: Vec<&str> = events
+        .iter()
+        .filter(|event| event["metadata"]["actor"] == "system:worker")
+        .map(|event| event["metadata"]["traceparent"].as_str().unwrap())
+        .collect();
     let distinct: std::collections::BTreeSet<&str> = traces.iter().copied().collect();
     assert!(traces.iter().all(|trace| trace.len() == 55), "{traces:?}");
     assert!((11..=13).contains(&distinct.len()), "a step is one trace, but for what waited for a person: {distinct:?}");

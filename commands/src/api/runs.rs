@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 use xagent_domain::run::{Act, Plan, PlannerSpec, RecordedSpec, Run, Start};
@@ -42,7 +43,7 @@ pub enum PlannerRequest {
 }
 
 /// A run that was started.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct StartedRun {
     /// Its id.
     pub run: String,

@@ -1,5 +1,6 @@
 //! What may be said about a model that is to plan a run, and what is made of it.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use xagent_domain::run::{Budget, ChatSpec};
 
@@ -17,7 +18,7 @@ const MOST: Budget = Budget { steps: 10_000, calls: 100_000, tokens: 1 << 50, wa
 const TOOLS: usize = 128;
 
 /// A chat model that is to plan.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ChatRequest {
     /// The model; the server's own default where there is none.
@@ -44,7 +45,7 @@ pub struct ChatRequest {
 }
 
 /// What a planned run may use up.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct BudgetRequest {
     /// Consultations of the model.

@@ -1,5 +1,6 @@
 //! Consultations of a planner: what it was asked, what it answered, what that proposes.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{Content, Digest, GoalId};
@@ -38,7 +39,7 @@ pub enum Proposal {
 }
 
 /// A call the planner asked for, before it is checked and decided.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PlannedCall {
     /// The step's name.
     pub label: String,

@@ -1,6 +1,9 @@
 //! The working memory of a model that plans: its turns, folded from events, bounded.
 
+use std::collections::BTreeMap;
+
 use rpds::RedBlackTreeMapSync;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{CallStatus, Consultation, Proposal, StepResult};
@@ -12,7 +15,7 @@ const TURNS: usize = 64;
 const BYTES: usize = 256 * 1024;
 
 /// What became of a call the planner asked for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Fate {
     /// It is not over.
@@ -24,7 +27,7 @@ pub enum Fate {
 }
 
 /// A call the planner asked for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Remembered {
     /// The step's name.
     pub label: String,
@@ -35,7 +38,7 @@ pub struct Remembered {
 }
 
 /// One consultation as the planner remembers it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Turn {
     /// Its reply; none where there was none that could be used.
     pub reply: Option<Content>,
@@ -46,7 +49,7 @@ pub struct Turn {
 }
 
 /// Counts over turns that are left out.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LeftOut {
     /// Turns.
     pub turns: u32,
@@ -59,8 +62,9 @@ pub struct LeftOut {
 }
 
 /// The working memory of a planner.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Memory {
+    #[schemars(with = "BTreeMap<String, Turn>")]
     turns: RedBlackTreeMapSync<u32, Turn>,
     forgotten: LeftOut,
     bytes: usize,

@@ -1,12 +1,13 @@
 //! Who plans a run, as it is recorded when the run starts.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{Content, RunId};
 
 /// One step of a plan file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PlanStep {
     /// The step's name, by which later steps use its result.
@@ -22,7 +23,7 @@ pub struct PlanStep {
 }
 
 /// A plan file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Plan {
     /// The steps, in order.
@@ -30,7 +31,7 @@ pub struct Plan {
 }
 
 /// Who proposes the next step.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PlannerSpec {
     /// The client, through the API.
@@ -44,7 +45,7 @@ pub enum PlannerSpec {
 }
 
 /// How a chat model is asked.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ChatSpec {
     /// The base of its API, for example `https://models.example/v1`.
     pub url: String,
@@ -67,7 +68,7 @@ pub struct ChatSpec {
 }
 
 /// What a planned run may use up. The law has budgets of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Budget {
     /// Consultations of the planner.
     pub steps: u32,
@@ -80,7 +81,7 @@ pub struct Budget {
 }
 
 /// Whose replies are used again.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RecordedSpec {
     /// The run.
     pub from: RunId,

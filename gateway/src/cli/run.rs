@@ -112,9 +112,9 @@ impl Run {
             println!("{said}");
         } else {
             let told = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-            println!("{run} is {}: {}", told(status), told(summary));
-            if let Some(approval) = waiting_approval(&state) {
-                println!("It waits for somebody else to answer {approval}.");
+            match waiting_approval(&state) {
+                Some(approval) => println!("{run} waits for somebody else to answer {approval}"),
+                None => println!("{run} is {}: {}", told(status), told(summary)),
             }
         }
         let failed = matches!(status.as_str(), Some("failed" | "cancelled"));
