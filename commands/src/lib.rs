@@ -13,11 +13,14 @@ mod work;
 
 pub use ambient::{Ids, SystemClock};
 pub use api::{
-    Activated, Caller, Commands, CommandsOptions, Done, ProposedCall, Published, RunRequest, StartedRun, ToolRequest,
+    Activated, Caller, Commands, CommandsOptions, Done, PlannerRequest, ProposedCall, Published, RunRequest,
+    StartedRun, ToolRequest,
 };
 pub use error::{CommandError, InvalidInput};
 pub use governed::{Allowed, Executor, Law, ToolCall};
-pub use planner::check_plan;
+pub use planner::{
+    BudgetRequest, ChatRequest, ModelKey, ModelServer, ModelServerError, ModelServerOptions, check_plan,
+};
 pub use tool::{
     Catalog, CodeLimits, Database, Origin, Resolver, Resolving, SecretSource, Secrets, SystemResolver, ToolBox,
     ToolResult, ToolSettings, Toolkit, builtin_registrations,

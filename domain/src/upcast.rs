@@ -86,6 +86,21 @@ mod tests {
     }
 
     #[test]
+    fn consultations_and_starts_of_every_version_ever_recorded_are_read_and_written_as_they_were() {
+        for (event_type, version, payload) in [
+            ("PlannerConsulted", "1", include_str!("../fixtures/planner_consulted_v1.json")),
+            ("PlannerConsulted", "2", include_str!("../fixtures/planner_consulted_v2.json")),
+            ("RunStarted", "1", include_str!("../fixtures/run_started_v1.json")),
+            ("RunStarted", "2", include_str!("../fixtures/run_started_v2.json")),
+        ] {
+            let event: RunEvent = read(event_type, version, payload).unwrap();
+            assert_eq!(CanonicalJson::of(&event).unwrap().as_str(), payload.trim_end());
+            let other = if version == "1" { "2" } else { "1" };
+            assert!(matches!(read::<RunEvent>(event_type, other, payload), Err(Unreadable::Version { .. })));
+        }
+    }
+
+    #[test]
     fn a_version_that_is_not_known_is_refused_by_its_number() {
         let (_, payload) = DECISION_MADE[1];
         let error = decision("3", payload).unwrap_err();

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use xagent_commands::ToolSettings;
+use xagent_commands::{ModelServer, ToolSettings};
 use xagent_policies::Trust;
 use xagent_projections::Place;
 use xagent_tree::Signer;
@@ -40,6 +40,8 @@ pub struct Configuration {
     pub streams: StreamOptions,
     /// What built-in tools are configured with.
     pub tools: ToolSettings,
+    /// Where models are that plan runs; none where no model may.
+    pub model: Option<ModelServer>,
 }
 
 /// What evaluates policies, and its bounds.

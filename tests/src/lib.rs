@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod chat;
 mod command;
 mod examples;
 mod opa;
@@ -16,6 +17,7 @@ use std::time::{Duration, Instant};
 use xagent_ledger::Clock;
 use xagent_stack::StackError;
 
+pub use chat::{ChatRequest, ChatServer, Script};
 pub use command::Command;
 pub use examples::{Examples, Parts, names};
 pub use opa::{OpaProcess, opa};

@@ -19,9 +19,10 @@ use xagent_policies::PolicyEngine;
 
 pub use calls::{ProposedCall, ToolRequest};
 pub use law::{Activated, Published};
-pub use runs::{RunRequest, StartedRun};
+pub use runs::{PlannerRequest, RunRequest, StartedRun};
 
 use crate::governed::{Executed, Request};
+use crate::planner::ModelServer;
 use crate::{Catalog, CommandError, Executor, Ids, InvalidInput, Resolver};
 
 /// Who commands, and what makes the command repeatable.
@@ -36,7 +37,7 @@ pub struct Caller {
 }
 
 /// Bounds of what commands may ask for.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct CommandsOptions {
     /// Folders in which a run's workspace must lie.
     pub workspaces: Vec<PathBuf>,
@@ -44,6 +45,8 @@ pub struct CommandsOptions {
     pub approval_ttl_us: i64,
     /// What resolves the names in URLs of tool calls.
     pub resolver: Arc<dyn Resolver>,
+    /// Where models are that plan runs; none where no model may.
+    pub model: Option<ModelServer>,
 }
 
 /// A command that went through.
@@ -108,6 +111,15 @@ impl Commands {
     /// The tools.
     pub fn catalog(&self) -> &Catalog {
         &self.catalog
+    }
+
+    /// Where models are that plan runs.
+    pub(crate) fn model(&self) -> Option<&ModelServer> {
+        self.options.model.as_ref()
+    }
+
+    pub(crate) fn ids(&self) -> Ids {
+        self.ids
     }
 
     pub(crate) fn approval_ttl_us(&self) -> i64 {

@@ -5,11 +5,12 @@ use std::path::Path;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
-use xagent_domain::run::{Act, Plan, PlannerSpec, Run, Start};
-use xagent_domain::{CanonicalJson, Content, GoalId, RunId};
+use xagent_domain::run::{Act, Plan, PlannerSpec, RecordedSpec, Run, Start};
+use xagent_domain::{Blob, CanonicalJson, Content, GoalId, RunId};
 use xagent_ledger::Receipt;
 
 use super::{Caller, Commands, Done, Subject};
+use crate::planner::ChatRequest;
 use crate::{CommandError, InvalidInput, check_plan};
 
 const LONGEST_NAME: usize = 128;
@@ -22,10 +23,23 @@ pub struct RunRequest {
     pub agent: String,
     /// The root goal.
     pub goal: String,
-    /// The plan of a scripted run; none where the client plans.
-    pub plan: Option<Plan>,
+    /// Who plans.
+    pub planner: PlannerRequest,
     /// The folder built-in tools are confined to.
     pub workspace: Option<String>,
+}
+
+/// Who is to plan a run.
+#[derive(Clone, Debug)]
+pub enum PlannerRequest {
+    /// The client.
+    Client,
+    /// A plan.
+    Scripted(Plan),
+    /// A chat model.
+    Chat(Box<ChatRequest>),
+    /// The recorded replies of the model that planned this run.
+    Recorded(RunId),
 }
 
 /// A run that was started.
@@ -42,20 +56,21 @@ impl Commands {
     pub async fn start_run(&self, caller: &Caller, request: RunRequest) -> Result<StartedRun, CommandError> {
         check_text("/agent", &request.agent, LONGEST_NAME)?;
         check_text("/goal", &request.goal, LONGEST_TEXT)?;
-        request.plan.as_ref().map_or(Ok(()), check_plan)?;
         let workspace = request.workspace.as_deref().map(|folder| self.workspace(folder)).transpose()?;
-        let plan = request.plan.as_ref().map(CanonicalJson::of).transpose();
-        let plan = plan.map_err(|error| InvalidInput::new("/plan", error.to_string()))?;
-        let body = json!({
-            "agent": request.agent, "goal": request.goal, "workspace": workspace,
-            "plan": plan.as_ref().map(CanonicalJson::digest),
-        });
-        let (planner, blob) = match plan.map(Content::json) {
-            Some((content, blob)) => (PlannerSpec::Scripted(content), blob),
-            None => (PlannerSpec::Client, None),
+        let (planner, blob) = self.planner(caller, request.planner).await?;
+        let mut body = match &planner {
+            PlannerSpec::Client => json!({"plan": null}),
+            PlannerSpec::Scripted(plan) => json!({"plan": plan.digest}),
+            PlannerSpec::Chat(_) | PlannerSpec::Recorded(_) => json!({"planner": planner}),
         };
+        for (name, value) in
+            [("agent", json!(request.agent)), ("goal", json!(request.goal)), ("workspace", json!(workspace))]
+        {
+            body[name] = value;
+        }
         let run = RunId::new(self.ids.draw());
         let mut attributes = vec![("agent", request.agent.clone()), ("planner", planner.name().to_owned())];
+        attributes.extend(planner.chat().map(|chat| ("model", chat.model.clone())));
         attributes.extend(workspace.clone().map(|folder| ("workspace", folder)));
         let act = Act::Start(Start {
             run,
@@ -68,6 +83,37 @@ impl Commands {
         let subject = Subject { name: "run.start", id: run.to_string(), attributes, body };
         let executed = self.carry_out::<Run>(caller, subject, act, blob.into_iter().collect()).await?;
         Ok(StartedRun { run: executed.receipt.aggregate_id.clone(), receipt: executed.receipt })
+    }
+
+    /// Who plans, as it is recorded, with the plan's text where it stands apart.
+    async fn planner(
+        &self,
+        caller: &Caller,
+        request: PlannerRequest,
+    ) -> Result<(PlannerSpec, Option<Blob>), CommandError> {
+        match request {
+            PlannerRequest::Client => Ok((PlannerSpec::Client, None)),
+            PlannerRequest::Scripted(plan) => {
+                check_plan(&plan)?;
+                let plan = CanonicalJson::of(&plan).map_err(|error| InvalidInput::new("/plan", error.to_string()))?;
+                let (content, blob) = Content::json(plan);
+                Ok((PlannerSpec::Scripted(content), blob))
+            }
+            PlannerRequest::Chat(chat) => {
+                let spec = chat.spec(self.model())?;
+                self.check_offer(&caller.principal.tenant, &spec).await?;
+                Ok((PlannerSpec::Chat(spec), None))
+            }
+            PlannerRequest::Recorded(from) => {
+                self.authorise_read(caller, "read.events", "run", &from.to_string()).await?;
+                let recorded = self.ledger().load::<Run>(&caller.principal.tenant, &from.to_string()).await?.state;
+                let chat = recorded.planner().and_then(PlannerSpec::chat).cloned().ok_or_else(|| {
+                    let message = format!("`{from}` is no run that a model planned");
+                    InvalidInput::new("/planner/recorded/run", message)
+                })?;
+                Ok((PlannerSpec::Recorded(RecordedSpec { from, chat }), None))
+            }
+        }
     }
 
     /// Lets no further tool of the run start.

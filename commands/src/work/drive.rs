@@ -1,15 +1,10 @@
 //! Walking one run: perceive (its state), plan, decide, act, and record what came of it, until it waits or ends.
 
-use serde_json::{Value, json};
-use tokio_util::sync::CancellationToken;
-use xagent_domain::run::{Act, Consultation, Next, Plan, PlannerSpec, Proposal, Propose, Run};
-use xagent_domain::{Blob, CanonicalJson, Content, Principal};
+use tracing::Instrument;
+use xagent_domain::run::{Act, Next, PlannerSpec, Run};
 
-use super::{RunKey, Worker};
-use crate::governed::{Executed, Request};
-use crate::planner::{PlannedCall, ScriptedPlanner, Step};
-use crate::tool::Wanted;
-use crate::{CommandError, InvalidInput};
+use super::{Walk, Worker};
+use crate::CommandError;
 
 /// Where a walk ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,114 +16,84 @@ pub(super) enum Driven {
 }
 
 impl Worker {
-    pub(super) async fn drive(&self, key: &RunKey, stop: &CancellationToken) -> Driven {
-        match self.walk(key, stop).await {
+    pub(super) async fn drive(&self, mut walk: Walk) -> Driven {
+        let span = tracing::info_span!(
+            "invoke_agent",
+            "gen_ai.operation.name" = "invoke_agent",
+            "gen_ai.agent.name" = tracing::field::Empty,
+            "gen_ai.conversation.id" = walk.key.run,
+        );
+        match self.walk(&mut walk, &span).instrument(span.clone()).await {
             Ok(driven) => driven,
             Err(error) => {
-                tracing::warn!(run = %key.run, error = %error, "worker.walk.failed");
+                tracing::warn!(run = %walk.key.run, error = %error, "worker.walk.failed");
                 Driven::Later
             }
         }
     }
 
-    async fn walk(&self, key: &RunKey, stop: &CancellationToken) -> Result<Driven, CommandError> {
-        let ledger = self.commands.ledger();
-        let mut run = ledger.load::<Run>(&key.tenant, &key.run).await?.state;
+    async fn walk(&self, walk: &mut Walk, span: &tracing::Span) -> Result<Driven, CommandError> {
+        let run = self.state(walk).await?;
+        span.record("gen_ai.agent.name", run.agent());
         if matches!(run.next(), Next::Wait | Next::Done) {
             return Ok(Driven::Rests);
         }
-        let Some(lease) = ledger.lease(&format!("run/{}", key.run)).await? else { return Ok(Driven::Later) };
-        run = ledger.load::<Run>(&key.tenant, &key.run).await?.state;
-        while !stop.is_cancelled() {
+        if !self.can_plan(&run) {
+            return Ok(Driven::Later);
+        }
+        let lease = self.commands.ledger().lease(&format!("run/{}", walk.key.run)).await?;
+        let Some(lease) = lease else { return Ok(Driven::Later) };
+        let mut run = self.state(walk).await?;
+        while !walk.stop.is_cancelled() {
             if !lease.is_held().await {
                 return Ok(Driven::Later);
             }
             run = match run.next() {
                 Next::Wait | Next::Done => return Ok(Driven::Rests),
-                Next::Start(call) | Next::Retry(call) => self.perform(key, run, call).await?,
+                Next::Start(_) => {
+                    let calls = run.startable();
+                    self.perform(walk, run, &calls).await?
+                }
+                Next::Retry(call) => self.perform(walk, run, &[call]).await?,
                 Next::Interrupt(call) => {
                     let reason = "its worker is gone, and the tool is not registered as idempotent".to_owned();
-                    self.record(key, Act::InterruptCall { call, reason }, Vec::new()).await?.state
+                    self.record(walk, Act::InterruptCall { call, reason }, Vec::new()).await?.state
                 }
-                Next::Consult => self.consult(key, &run).await?,
+                Next::Propose => self.propose(walk, &run).await?,
+                Next::Consult => {
+                    walk.next_step();
+                    let span =
+                        tracing::info_span!("plan", "gen_ai.operation.name" = "plan", "xagent.step" = run.steps() + 1);
+                    self.consult(walk, &run).instrument(span).await?
+                }
+                Next::Conclude => self.conclude(walk, &run).await?,
             };
         }
         Ok(Driven::Rests)
     }
 
-    /// Asks the planner and records its answer together with the decision on what it proposed.
-    async fn consult(&self, key: &RunKey, run: &Run) -> Result<Run, CommandError> {
-        let results = self.results(run).await?;
-        let perceived = CanonicalJson::of(&results).map_err(|e| InvalidInput::new("/results", e.to_string()))?.digest();
-        let Some(PlannerSpec::Scripted(content)) = run.planner() else {
-            return Err(InvalidInput::new("/planner", "only scripted runs are planned here").into());
-        };
-        let plan: Plan = serde_json::from_str(self.commands.text_of(content).await?.as_str())
-            .map_err(|error| InvalidInput::new("/plan", error.to_string()))?;
-        let mut step = ScriptedPlanner::new(plan).next(run, &results);
-        let propose = match step.call.take() {
-            Some(call) => match self.proposal(key, &call).await {
-                Ok(propose) => Some(Box::new(propose)),
-                Err(CommandError::Invalid(error)) => {
-                    let reason = format!("step `{}`: {error}", call.label);
-                    step = Step { proposal: Proposal::GiveUp { reason }, call: None };
-                    None
-                }
-                Err(other) => return Err(other),
-            },
-            None => None,
-        };
-        let blobs = propose.iter().filter_map(|propose| Content::json(propose.arguments.clone()).1).collect();
-        let planner = "scripted".to_owned();
-        let consultation =
-            Consultation { step: run.steps() + 1, planner, perceived, proposal: step.proposal, tokens: 0 };
-        let on_behalf_of =
-            propose.as_ref().and_then(|propose| Some((run.principal()?.clone(), propose.tool.name.clone())));
-        Ok(self.record_for(key, Act::Consult(consultation, propose), blobs, on_behalf_of).await?.state)
-    }
-
-    async fn proposal(&self, key: &RunKey, call: &PlannedCall) -> Result<Propose, CommandError> {
-        let wanted = Wanted {
-            tenant: &key.tenant,
-            label: call.label.clone(),
-            tool: &call.tool,
-            arguments: &call.arguments,
-            approval_ttl_us: self.commands.approval_ttl_us(),
-        };
-        self.commands.catalog().proposal(wanted).await
-    }
-
-    /// What the planner may see of earlier steps.
-    async fn results(&self, run: &Run) -> Result<std::collections::BTreeMap<String, Value>, CommandError> {
-        let mut results = std::collections::BTreeMap::new();
-        for (label, result) in run.results() {
-            let output = match &result.output {
-                Some(content) => self.commands.text_of(content).await?.value(),
-                None => Ok(Value::Null),
-            };
-            let output = output.map_err(|error| InvalidInput::new("/output", error.to_string()))?;
-            let seen = json!({"output": output, "reasons": result.reasons, "status": result.status});
-            results.insert(label.clone(), seen);
+    /// A run whose model this process cannot ask is left to one that can.
+    fn can_plan(&self, run: &Run) -> bool {
+        let Some(PlannerSpec::Chat(chat)) = run.planner() else { return true };
+        let can = self.commands.model().is_some_and(|server| server.url() == chat.url);
+        if !can {
+            tracing::debug!(run = run.id_text(), url = chat.url, "worker.model.elsewhere");
         }
-        Ok(results)
+        can
     }
 
-    /// Records what happened, as the worker.
-    pub(super) async fn record(&self, key: &RunKey, act: Act, blobs: Vec<Blob>) -> Result<Executed<Run>, CommandError> {
-        self.record_for(key, act, blobs, None).await
+    async fn consult(&self, walk: &Walk, run: &Run) -> Result<Run, CommandError> {
+        match run.planner() {
+            Some(PlannerSpec::Scripted(plan)) => self.follow(walk, run, plan).await,
+            Some(PlannerSpec::Chat(chat)) => self.ask(walk, run, chat, None).await,
+            Some(PlannerSpec::Recorded(recorded)) => self.ask(walk, run, &recorded.chat, Some(recorded.from)).await,
+            Some(PlannerSpec::Client) | None => Ok(run.clone()),
+        }
     }
 
-    /// As [`Worker::record`], counted for `principal`.
-    async fn record_for(
-        &self,
-        key: &RunKey,
-        act: Act,
-        blobs: Vec<Blob>,
-        on_behalf_of: Option<(Principal, String)>,
-    ) -> Result<Executed<Run>, CommandError> {
-        let metadata = self.commands.system_metadata("system:worker", &key.run);
-        let (tenant, aggregate_id) = (key.tenant.clone(), key.run.clone());
-        let request = Request { tenant, aggregate_id, act, intent: None, on_behalf_of, blobs, metadata, key: None };
-        self.commands.executor().execute::<Run>(request).await
+    async fn conclude(&self, walk: &Walk, run: &Run) -> Result<Run, CommandError> {
+        let Some((achieved, summary)) = run.concluded() else { return Ok(run.clone()) };
+        let act = Act::Finish { achieved, summary: summary.to_owned() };
+        Ok(self.record(walk, act, Vec::new()).await?.state)
     }
 }

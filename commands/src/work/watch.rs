@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use xagent_ledger::{LedgerError, Tail, Wake};
 
 use super::drive::Driven;
-use super::{RunKey, Worker};
+use super::{RunKey, Walk, Worker};
 use crate::ambient::pause;
 
 /// Wakes read at once.
@@ -22,10 +22,19 @@ struct Desk {
     position: u64,
     /// Runs to be walked.
     ready: HashSet<RunKey>,
-    /// Runs being walked, and whether they were woken meanwhile.
-    walking: HashMap<RunKey, bool>,
+    /// Runs being walked.
+    walking: HashMap<RunKey, Walking>,
     walks: JoinSet<(RunKey, Driven)>,
     failures: u32,
+}
+
+/// What is known of a run being walked.
+#[derive(Default)]
+struct Walking {
+    /// Whether it was woken meanwhile.
+    woken: bool,
+    /// Told when the run has ended.
+    ended: CancellationToken,
 }
 
 impl Worker {
@@ -65,10 +74,11 @@ impl Worker {
         while desk.walking.len() < self.options.concurrency {
             let Some(key) = desk.ready.iter().find(|key| !desk.walking.contains_key(*key)).cloned() else { return };
             desk.ready.remove(&key);
-            desk.walking.insert(key.clone(), false);
+            let ended = CancellationToken::new();
+            desk.walking.insert(key.clone(), Walking { woken: false, ended: ended.clone() });
             let (worker, stop) = (self.clone(), stop.clone());
             desk.walks.spawn(async move {
-                let driven = worker.drive(&key, &stop).await;
+                let driven = worker.drive(Walk::new(key.clone(), ended, stop.clone())).await;
                 if driven == Driven::Later {
                     tokio::select! { () = stop.cancelled() => {}, () = tokio::time::sleep(AGAIN) => {} }
                 }
@@ -94,9 +104,12 @@ impl Desk {
                 "" => {}
                 "RunCompleted" | "RunFailed" | "RunCancelled" => {
                     self.ready.remove(&key);
+                    if let Some(walking) = self.walking.get(&key) {
+                        walking.ended.cancel();
+                    }
                 }
                 _ => match self.walking.get_mut(&key) {
-                    Some(woken) => *woken = true,
+                    Some(walking) => walking.woken = true,
                     None => {
                         self.ready.insert(key);
                     }
@@ -108,7 +121,7 @@ impl Desk {
     fn walked(&mut self, walked: Result<(RunKey, Driven), tokio::task::JoinError>) {
         match walked {
             Ok((key, driven)) => {
-                let woken = self.walking.remove(&key).unwrap_or(false);
+                let woken = self.walking.remove(&key).is_some_and(|walking| walking.woken);
                 if woken || driven == Driven::Later {
                     self.ready.insert(key);
                 }

@@ -1,48 +1,7 @@
 //! What may be asked of a run.
 
-use serde::{Deserialize, Serialize};
-
-use super::{ArgumentUse, PlannerSpec, Resources, ToolFacts, ToolOutcome};
-use crate::{ApprovalId, CallId, CanonicalJson, Content, Digest, GoalId, RunId};
-
-/// What the planner proposed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Proposal {
-    /// Call a tool.
-    CallTool {
-        /// The step's name.
-        label: String,
-        /// The tool.
-        tool: String,
-    },
-    /// Stop: the goal is reached.
-    Achieved {
-        /// How.
-        summary: String,
-    },
-    /// Stop: it is not.
-    GiveUp {
-        /// Why.
-        reason: String,
-    },
-}
-
-/// One consultation of the planner.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Consultation {
-    /// From 1.
-    pub step: u32,
-    /// Which planner.
-    pub planner: String,
-    /// Digest of what it was shown.
-    pub perceived: Digest,
-    /// What it proposed.
-    pub proposal: Proposal,
-    /// Tokens the consultation cost.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub tokens: u64,
-}
+use super::{ArgumentUse, Consultation, GoalChange, PlannerSpec, Resources, ToolFacts, ToolOutcome};
+use crate::{ApprovalId, CallId, CanonicalJson, Content, GoalId, RunId};
 
 /// Begin a run.
 #[derive(Clone, Debug)]
@@ -89,6 +48,17 @@ pub enum Act {
     Start(Start),
     /// Record what the planner said and, where it proposed a call, propose that.
     Consult(Consultation, Option<Box<Propose>>),
+    /// Record what a chat model answered, and what it did to the run's goals.
+    Plan(Consultation, Vec<GoalChange>),
+    /// Propose the next call the planner has asked for.
+    ProposePlanned(Box<Propose>),
+    /// Record that the next call the planner has asked for is not fit to be proposed.
+    RejectPlanned {
+        /// The step's name.
+        label: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// Propose a call, from outside.
     Propose(Box<Propose>),
     /// Begin an attempt.
@@ -145,11 +115,6 @@ pub enum Act {
         /// How, or why not.
         summary: String,
     },
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-fn is_zero(tokens: &u64) -> bool {
-    *tokens == 0
 }
 
 impl Propose {

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::governed::{Command, Governed, Refusal, settle};
 use crate::input::{command_inquiry, tool_inquiry};
-use crate::{ApprovalId, CallId, CanonicalJson, Context, Decider, DecisionMade, GoalId, Inquiry, Intent};
+use crate::{ApprovalId, CallId, CanonicalJson, Context, Decider, DecisionMade, Inquiry, Intent};
 
 impl Governed for Run {
     type Act = Act;
@@ -17,7 +17,9 @@ impl Governed for Run {
             inquiries.push(command_inquiry(Some(self), intent, context)?);
         }
         match act {
-            Act::Propose(propose) | Act::Consult(_, Some(propose)) if self.status == RunStatus::Running => {
+            Act::Propose(propose) | Act::ProposePlanned(propose) | Act::Consult(_, Some(propose))
+                if self.status == RunStatus::Running =>
+            {
                 inquiries.push(tool_inquiry(self, &propose.as_call(), &propose.arguments, context)?);
             }
             Act::StartCall { call, arguments } if self.may_start(call).is_ok() => {
@@ -67,7 +69,20 @@ impl Run {
         }
         match &command.act {
             Act::Start(_) => Ok(Vec::new()),
-            Act::Propose(propose) => self.propose(propose, decision, &command.context),
+            Act::Propose(propose) => {
+                self.must_not_be_planned(&propose.label)?;
+                self.propose(propose, decision, &command.context)
+            }
+            Act::Plan(consultation, goals) => self.plan(consultation, goals),
+            Act::ProposePlanned(propose) => {
+                self.must_be_planned(&propose.label)?;
+                self.propose(propose, decision, &command.context)
+            }
+            Act::RejectPlanned { label, reason } => {
+                self.must_run()?;
+                let tool = self.must_be_planned(label)?.tool.clone();
+                Ok(vec![RunEvent::ToolCallRejected { label: label.clone(), tool, reason: reason.clone() }])
+            }
             Act::Consult(consultation, propose) => {
                 self.must_run()?;
                 let mut events = vec![RunEvent::PlannerConsulted(consultation.clone())];
@@ -77,7 +92,7 @@ impl Run {
                     }
                     (Proposal::Achieved { summary }, _) => events.extend(self.finish(true, summary)),
                     (Proposal::GiveUp { reason }, _) => events.extend(self.finish(false, reason)),
-                    (Proposal::CallTool { .. }, None) => {
+                    (Proposal::CallTool { .. } | Proposal::CallTools { .. } | Proposal::Unusable { .. }, _) => {
                         return Err(Refusal::conflict(
                             "proposal_without_call",
                             "a proposed call came without its content",
@@ -114,11 +129,8 @@ impl Run {
             Act::Resume => Err(self.wrong_status("only a paused run can be resumed")),
             Act::Cancel { reason } => {
                 self.must_not_have_ended()?;
-                let mut events: Vec<_> = self
-                    .root_goal()
-                    .map(|goal| RunEvent::GoalFailed { goal, reason: reason.clone() })
-                    .into_iter()
-                    .collect();
+                let failed = |goal| RunEvent::GoalFailed { goal, reason: reason.clone() };
+                let mut events: Vec<_> = self.open_goals().map(failed).collect();
                 events.push(RunEvent::RunCancelled { reason: reason.clone() });
                 Ok(events)
             }
@@ -162,7 +174,7 @@ impl Run {
                 format!("the call {} has already been proposed", propose.call),
             ));
         }
-        let (Some(goal), Some(decision)) = (self.root_goal(), decision) else {
+        let (Some(goal), Some(decision)) = (self.current_goal(), decision) else {
             return Err(Refusal::conflict("undecided_call", "a tool call needs a goal and a decision"));
         };
         let call = propose.as_call();
@@ -285,7 +297,7 @@ impl Run {
         if self.status == RunStatus::Running { Ok(()) } else { Err(self.wrong_status("it must be running")) }
     }
 
-    fn must_not_have_ended(&self) -> Result<(), Refusal> {
+    pub(super) fn must_not_have_ended(&self) -> Result<(), Refusal> {
         if self.status.has_ended() { Err(self.wrong_status("it has ended")) } else { Ok(()) }
     }
 
@@ -293,19 +305,18 @@ impl Run {
         Refusal::conflict("run_status", format!("the run {} is {}: {wanted}", self.id_text(), self.status.as_str()))
     }
 
-    fn root_goal(&self) -> Option<GoalId> {
-        self.goals.first().map(|goal| goal.id)
-    }
-
-    fn finish(&self, achieved: bool, summary: &str) -> Vec<RunEvent> {
+    pub(super) fn finish(&self, achieved: bool, summary: &str) -> Vec<RunEvent> {
         let text = summary.to_owned();
-        let goal = self.root_goal().map(|goal| match achieved {
+        let goals = self.open_goals().map(|goal| match achieved {
             true => RunEvent::GoalAchieved { goal, summary: text.clone() },
             false => RunEvent::GoalFailed { goal, reason: text.clone() },
         });
-        let end =
-            if achieved { RunEvent::RunCompleted { summary: text } } else { RunEvent::RunFailed { reason: text } };
-        goal.into_iter().chain([end]).collect()
+        let mut events: Vec<_> = goals.collect();
+        events.push(match achieved {
+            true => RunEvent::RunCompleted { summary: text },
+            false => RunEvent::RunFailed { reason: text },
+        });
+        events
     }
 }
 

@@ -1,55 +1,9 @@
 //! What may happen to a run.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
-use super::{ArgumentUse, Consultation, Executor, Resources, ToolFacts, ToolOutcome};
+use super::{ArgumentUse, Consultation, Executor, PlannerSpec, Resources, ToolFacts, ToolOutcome};
 use crate::{ApprovalId, CallId, Content, DecisionId, DecisionMade, Digest, Event, GoalId, Part, Principal, RunId};
-
-/// One step of a plan file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct PlanStep {
-    /// The step's name, by which later steps use its result.
-    pub id: String,
-    /// The tool to call.
-    pub tool: String,
-    /// Its arguments; `{{step.output.field}}` stands for an earlier step's result.
-    #[serde(default)]
-    pub arguments: Value,
-    /// Whether the goal fails when this step does not succeed.
-    #[serde(default)]
-    pub required: bool,
-}
-
-/// A plan file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Plan {
-    /// The steps, in order.
-    pub steps: Vec<PlanStep>,
-}
-
-/// Who proposes the next step.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum PlannerSpec {
-    /// The client, through the API.
-    Client,
-    /// A plan file, as canonical JSON.
-    Scripted(Content),
-}
-
-impl PlannerSpec {
-    /// The planner's name.
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::Client => "client",
-            Self::Scripted(_) => "scripted",
-        }
-    }
-}
 
 /// A fact about a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -99,6 +53,15 @@ pub enum RunEvent {
         /// Values among the arguments that somebody must vouch for.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         values: Vec<ArgumentUse>,
+    },
+    /// A call the planner asked for is not fit to be proposed.
+    ToolCallRejected {
+        /// The step's name.
+        label: String,
+        /// The tool, as the planner named it.
+        tool: String,
+        /// What is wrong, as the planner is told.
+        reason: String,
     },
     /// A call waits for a person.
     ApprovalRequested {
@@ -209,6 +172,7 @@ impl Event for RunEvent {
             Self::GoalSet { .. } => "GoalSet",
             Self::PlannerConsulted(_) => "PlannerConsulted",
             Self::ToolCallProposed { .. } => "ToolCallProposed",
+            Self::ToolCallRejected { .. } => "ToolCallRejected",
             Self::ApprovalRequested { .. } => "ApprovalRequested",
             Self::ApprovalGranted { .. } => "ApprovalGranted",
             Self::ApprovalRefused { .. } => "ApprovalRefused",
@@ -229,6 +193,8 @@ impl Event for RunEvent {
     fn event_version(&self) -> &'static str {
         match self {
             Self::DecisionMade(_) => DecisionMade::VERSION,
+            Self::PlannerConsulted(consultation) => consultation.version(),
+            Self::RunStarted { planner: PlannerSpec::Chat(_) | PlannerSpec::Recorded(_), .. } => "2",
             _ => "1",
         }
     }

@@ -1,6 +1,9 @@
 //! How each event changes a run.
 
-use super::{Approval, ApprovalState, Call, CallStatus, Goal, GoalStatus, Run, RunEvent, RunStatus, StepResult};
+use super::{
+    Approval, ApprovalState, Call, CallStatus, Consultation, Fate, Goal, GoalStatus, PlannerSpec, Proposal, Run,
+    RunEvent, RunStatus, StepResult,
+};
 use crate::{CallId, Content, DecisionMade, DenyCode, GoalId, Question, Reason};
 
 impl Run {
@@ -17,15 +20,22 @@ impl Run {
             }
             RunEvent::GoalSet { goal, parent, text } => {
                 self.goals.push(Goal { id: *goal, parent: *parent, text: text.clone(), status: GoalStatus::Open });
+                self.memory.was_of_use();
             }
-            RunEvent::PlannerConsulted(consultation) => {
-                self.steps = consultation.step;
-                self.spent.owe(consultation.tokens);
-                self.commanded_by.clear();
+            RunEvent::PlannerConsulted(consultation) => self.consulted(consultation),
+            RunEvent::ToolCallRejected { label, reason, .. } => {
+                self.planned.retain(|planned| planned.label != *label);
+                self.memory.ended(label, Fate::Rejected(reason.clone()));
             }
             RunEvent::ToolCallProposed {
                 call, label, tool, arguments, arguments_digest, resources, values, ..
             } => {
+                let planned = self.planned.iter().position(|planned| planned.label == *label);
+                if let Some(place) = planned {
+                    self.planned.remove(place);
+                    self.memory.was_of_use();
+                }
+                let proposed_by = if planned.is_some() { String::new() } else { self.commanded_by.clone() };
                 let proposed = Call {
                     id: *call,
                     label: label.clone(),
@@ -34,7 +44,7 @@ impl Run {
                     arguments_digest: *arguments_digest,
                     resources: resources.clone(),
                     values: values.clone(),
-                    proposed_by: self.commanded_by.clone(),
+                    proposed_by,
                     status: CallStatus::Proposed,
                     approval: None,
                     decision: None,
@@ -112,6 +122,25 @@ impl Run {
         }
     }
 
+    /// What a model answered is remembered; a plan's step stands in its result.
+    fn consulted(&mut self, consultation: &Consultation) {
+        self.steps = consultation.step;
+        self.spent.owe(consultation.tokens);
+        self.commanded_by.clear();
+        if consultation.exchange.is_none() {
+            return;
+        }
+        // It is recorded before anything is decided on what it proposes, so that no decision owes it.
+        self.spent.settle();
+        self.memory.consulted(consultation);
+        match &consultation.proposal {
+            Proposal::CallTools { calls } => self.planned.clone_from(calls),
+            Proposal::Achieved { summary } => self.concluded = Some((true, summary.clone())),
+            Proposal::GiveUp { reason } => self.concluded = Some((false, reason.clone())),
+            Proposal::CallTool { .. } | Proposal::Unusable { .. } => {}
+        }
+    }
+
     /// A command's own decision says who meant what follows; decisions on tool calls change the calls.
     fn decided(&mut self, decision: &DecisionMade) {
         self.started_us = self.started_us.or(Some(decision.context.now_us));
@@ -146,8 +175,15 @@ impl Run {
         if let Some(open) = self.open.get(call).cloned() {
             self.open.remove_mut(call);
             self.closed.insert_mut(*call, status);
-            if self.planner.as_ref().is_some_and(|planner| planner.name() != "client") {
-                self.results.insert_mut(open.label, StepResult { status, output, reasons });
+            let result = StepResult { status, output, reasons };
+            match &self.planner {
+                Some(PlannerSpec::Scripted(_)) => {
+                    self.results.insert_mut(open.label, result);
+                }
+                Some(PlannerSpec::Chat(_) | PlannerSpec::Recorded(_)) => {
+                    self.memory.ended(&open.label, Fate::Ended(result));
+                }
+                Some(PlannerSpec::Client) | None => {}
             }
         }
     }

@@ -3,24 +3,37 @@
 mod act;
 mod argument;
 mod call;
+mod consult;
 mod decide;
 mod event;
 mod evolve;
+mod functions;
+mod memory;
 mod next;
+mod plan;
+mod planner;
+mod prompt;
+mod reply;
 mod spent;
 mod state;
 #[cfg(test)]
 mod tests;
 mod trust;
 
-pub use act::{Act, Consultation, Proposal, Propose, Start};
+pub use act::{Act, Propose, Start};
 pub use argument::{ArgumentRole, ArgumentUse, argument_uses};
 pub use call::{
     Approval, ApprovalState, Call, CallStatus, CodeText, Executor, PathUse, Resources, ToolFacts, ToolOutcome, UrlUse,
     call_digest,
 };
-pub use event::{Plan, PlanStep, PlannerSpec, RunEvent};
+pub use consult::{Consultation, Exchange, GoalChange, PlannedCall, Proposal};
+pub use event::RunEvent;
+pub use functions::Functions;
+pub use memory::{Fate, LeftOut, Memory, Remembered, Turn};
 pub use next::Next;
+pub use planner::{Budget, ChatSpec, Plan, PlanStep, PlannerSpec, RecordedSpec};
+pub use prompt::{PromptError, REQUEST_FORM, Texts, chat_request};
+pub use reply::{FunctionCall, GoalWish, Reading, Reply, malformed};
 pub use spent::Spent;
 pub use state::{Goal, GoalStatus, Run, RunStatus, StepResult, Tally};
 pub(crate) use trust::goal_names;

@@ -10,14 +10,18 @@ pub enum Next {
     Wait,
     /// Nothing, ever.
     Done,
-    /// Start this call.
+    /// Start this call, and those that are [startable](Run::startable) with it.
     Start(CallId),
     /// This call was started by a worker that is gone, and may be started again.
     Retry(CallId),
     /// This call was started by a worker that is gone, and must not be started again.
     Interrupt(CallId),
+    /// Propose, or reject, the next call the planner has asked for.
+    Propose,
     /// Ask the planner.
     Consult,
+    /// End the run as the planner said before it was paused.
+    Conclude,
 }
 
 impl Run {
@@ -27,18 +31,28 @@ impl Run {
         if self.status.has_ended() || self.status == RunStatus::NotStarted {
             return Next::Done;
         }
-        let ours = self.open.values().filter(|call| call.tool.executor == Executor::Builtin);
-        for call in ours {
-            match call.status {
-                CallStatus::Started if !call.tool.idempotent => return Next::Interrupt(call.id),
-                CallStatus::Started if self.status == RunStatus::Running => return Next::Retry(call.id),
-                CallStatus::Allowed | CallStatus::Approved if self.status == RunStatus::Running => {
-                    return Next::Start(call.id);
-                }
-                _ => {}
+        let running = self.status == RunStatus::Running;
+        let mut ours = self.open.values().filter(|call| call.tool.executor != Executor::Client);
+        if let Some(left) = ours.find(|call| call.status == CallStatus::Started) {
+            match (left.tool.idempotent, running) {
+                (false, _) => return Next::Interrupt(left.id),
+                (true, true) => return Next::Retry(left.id),
+                (true, false) => {}
             }
         }
-        let planned = matches!(self.planner, Some(PlannerSpec::Scripted(_)));
-        if planned && self.status == RunStatus::Running && self.open.is_empty() { Next::Consult } else { Next::Wait }
+        if !running {
+            return Next::Wait;
+        }
+        if self.concluded.is_some() {
+            return Next::Conclude;
+        }
+        if !self.planned.is_empty() {
+            return Next::Propose;
+        }
+        if let Some(call) = self.startable().first() {
+            return Next::Start(*call);
+        }
+        let planned = self.planner.as_ref().is_some_and(|planner| *planner != PlannerSpec::Client);
+        if planned && self.open.is_empty() { Next::Consult } else { Next::Wait }
     }
 }

@@ -6,7 +6,7 @@ use rpds::RedBlackTreeMapSync;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Approval, Call, CallStatus, PlannerSpec, Spent, Trust};
+use super::{Approval, Call, CallStatus, Memory, PlannedCall, PlannerSpec, Spent, Trust};
 use crate::{ApprovalId, CallId, Content, GoalId, Principal, Reason, RunId};
 
 /// Where a run stands.
@@ -127,6 +127,15 @@ pub struct Run {
     #[schemars(with = "BTreeMap<String, StepResult>")]
     pub(super) results: RedBlackTreeMapSync<String, StepResult>,
     pub(super) summary: String,
+    /// What a model that plans remembers.
+    #[serde(default)]
+    pub(super) memory: Memory,
+    /// Calls it asked for that are not proposed yet.
+    #[serde(default)]
+    pub(super) planned: Vec<PlannedCall>,
+    /// Its last word, whether the goal was reached, taken while the run was paused.
+    #[serde(default)]
+    pub(super) concluded: Option<(bool, String)>,
 }
 
 impl Run {
@@ -243,5 +252,15 @@ impl Run {
     /// What became of named steps.
     pub fn results(&self) -> &RedBlackTreeMapSync<String, StepResult> {
         &self.results
+    }
+
+    /// What a model that plans remembers.
+    pub fn memory(&self) -> &Memory {
+        &self.memory
+    }
+
+    /// The planner's last word, whether the goal was reached and why, where the run has not ended with it.
+    pub fn concluded(&self) -> Option<(bool, &str)> {
+        self.concluded.as_ref().map(|(achieved, summary)| (*achieved, summary.as_str()))
     }
 }

@@ -8,10 +8,12 @@ mod decisions;
 mod engine;
 mod error;
 mod evidence;
+mod follow;
 mod home;
 mod ledger;
 mod log;
 mod migrate;
+mod model;
 mod policy;
 mod progress;
 mod remote;
@@ -62,6 +64,7 @@ struct Arguments {
 
 const EXAMPLES: &str = "Examples:
   xagent up                                   start everything privately, run and replay a sample
+  xagent run 'review this folder' --planner chat  let a model plan, and follow it live
   xagent runs                                 list runs
   xagent tail --denied                        follow denials, live
   xagent replay run_0193...                   prove that a run replays identically
@@ -77,7 +80,7 @@ enum Command {
     Up(up::Up),
     /// Serve the API, walk runs, relay events and keep views
     Serve(serve::Serve),
-    /// Start a scripted run from a plan file and follow it to its end
+    /// Start a run on a plan file or a goal a model plans for, and follow it to its end
     Run(run::Run),
     /// List runs
     Runs(runs::Runs),

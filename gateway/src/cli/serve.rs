@@ -12,6 +12,7 @@ use tracing_subscriber::EnvFilter;
 use super::bundle_keys::BundleKeys;
 use super::engine::EngineArgs;
 use super::log::Log;
+use super::model::ModelArgs;
 use super::streams::StreamArgs;
 use super::tools_file::ToolsFile;
 use super::{CliError, Context, Home};
@@ -82,6 +83,7 @@ pub struct Serve {
     streams: StreamArgs,
     #[command(flatten)]
     tools_file: ToolsFile,
+    model: ModelArgs,
     /// How long an approval is valid, in seconds; a call must have started by then
     #[arg(long, env = "XAGENT_APPROVAL_TTL_S", default_value_t = A_DAY_S, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
     approval_ttl_s: u32,
@@ -103,6 +105,7 @@ impl Serve {
             bundle_trust: self.bundle_keys.trust()?,
             streams: self.streams.options(),
             tools: self.tools_file.settings()?,
+            model: self.model.server()?,
             approval_ttl_s: self.approval_ttl_s,
         };
         let server = start(&configuration).await?;

@@ -20,6 +20,7 @@ use super::client::Client;
 use super::engine::EngineArgs;
 use super::home::Connection;
 use super::log::Log;
+use super::model::ModelArgs;
 use super::replay::{Replayer, told};
 use super::run::{all_events, ended, waiting_approval};
 use super::serve::{A_DAY_S, Servers, asked_to_stop, log_to, start};
@@ -50,6 +51,7 @@ pub struct Up {
     streams: StreamArgs,
     #[command(flatten)]
     tools_file: ToolsFile,
+    model: ModelArgs,
     /// The folder the sample run reviews, and the only one runs may work in
     #[arg(long, default_value = ".", value_name = "DIR")]
     workspace: PathBuf,
@@ -127,6 +129,7 @@ impl Up {
             bundle_trust: self.bundle_keys.trust()?,
             streams: self.streams.options(),
             tools: self.tools_file.settings()?,
+            model: self.model.server()?,
             approval_ttl_s: A_DAY_S,
         })
     }

@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::header::{self, HeaderMap};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use xagent_commands::{Done, RunRequest, StartedRun};
+use xagent_commands::{ChatRequest, CommandError, Done, InvalidInput, PlannerRequest, RunRequest, StartedRun};
 use xagent_domain::RunId;
 use xagent_domain::governed::Refusal;
 use xagent_domain::run::{Plan, Run, RunStatus};
@@ -29,15 +29,37 @@ pub struct StartRun {
     goal: String,
     /// What a worker is to do, step by step; the client proposes the calls where it is left out.
     plan: Option<Plan>,
+    /// Who plans, where it is not a `plan`.
+    planner: Option<Planner>,
     /// The folder on the server that built-in tools are confined to.
     workspace: Option<String>,
+}
+
+/// Who plans.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Planner {
+    /// The client.
+    Client,
+    /// A chat model.
+    Chat(Box<ChatRequest>),
+    /// The recorded replies of the model that planned another run.
+    Recorded(RecordedRun),
+}
+
+/// A run whose model's replies are used again.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct RecordedRun {
+    /// The run.
+    run: RunId,
 }
 
 described!(StartRun, Because, Nothing, Completion);
 
 /// Start a run
 ///
-/// With a plan a worker walks it, without one the client proposes its calls.
+/// With a plan or a planner a worker walks it, without either the client proposes its calls.
 #[utoipa::path(
     post, path = "/v1/runs", operation_id = "start_run", tag = "Runs",
     params(Creating, Wait), request_body = StartRun, responses(Waited<Proven<RunStarted>>, Command),
@@ -49,8 +71,18 @@ pub async fn start(
     Body_(body): Body_<StartRun>,
 ) -> Result<Accepted<RunStarted>, Problem> {
     let calling = &commanding.calling;
-    let StartRun { agent, goal, plan, workspace } = body;
-    let request = RunRequest { agent, goal, plan, workspace };
+    let StartRun { agent, goal, plan, planner, workspace } = body;
+    let planner = match (plan, planner) {
+        (None, None | Some(Planner::Client)) => PlannerRequest::Client,
+        (Some(plan), None) => PlannerRequest::Scripted(plan),
+        (None, Some(Planner::Chat(chat))) => PlannerRequest::Chat(chat),
+        (None, Some(Planner::Recorded(recorded))) => PlannerRequest::Recorded(recorded.run),
+        (Some(_), Some(_)) => {
+            let both = InvalidInput::new("/planner", "a run has a `plan` or a `planner`, not both");
+            return Err(calling.problem(CommandError::from(both)));
+        }
+    };
+    let request = RunRequest { agent, goal, planner, workspace };
     let started = doors.commands.start_run(&calling.caller, request).await.map_err(|e| calling.problem(e))?;
     let (tenant, location) = (&calling.caller.principal.tenant, format!("/v1/runs/{}", started.run));
     let outcome = match wait.patience() {

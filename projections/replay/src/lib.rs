@@ -3,6 +3,7 @@
 //! It is given recordings and touches nothing else: no database, no socket, no clock. Where a recording is
 //! missing it says so. The gateway loads the recordings and prints the report.
 
+mod consultations;
 mod decisions;
 pub mod evidence;
 pub mod logged;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use xagent_domain::bundle::Manifest;
-use xagent_domain::run::{PlannerSpec, RunEvent};
+use xagent_domain::run::{Consultation, PlannerSpec, RunEvent};
 use xagent_domain::{CanonicalJson, Content, Digest, Recorded, read};
 
 /// The recordings of one run.
@@ -69,6 +69,9 @@ pub(crate) fn contents(event: &RunEvent) -> Vec<&Content> {
     match event {
         RunEvent::DecisionMade(made) => vec![&made.input],
         RunEvent::RunStarted { planner: PlannerSpec::Scripted(plan), .. } => vec![plan],
+        RunEvent::PlannerConsulted(Consultation { exchange: Some(exchange), .. }) => {
+            exchange.reply.iter().chain([&exchange.tools]).collect()
+        }
         RunEvent::ToolCallProposed { arguments, .. } => vec![arguments],
         RunEvent::ToolCallCompleted { outcome, .. } => vec![&outcome.output],
         _ => Vec::new(),

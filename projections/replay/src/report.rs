@@ -23,6 +23,8 @@ pub enum Kind {
     MissingBundle,
     /// The policy input cannot be rebuilt or is another one.
     Input,
+    /// What a model was asked cannot be built again, or what it proposed is not what it replied.
+    Consultation,
     /// The recorded engine is not the one that decides here.
     Engine,
     /// The same input under the same bundle gives another result.
@@ -130,6 +132,7 @@ impl fmt::Display for Kind {
             Self::MissingBlob => "a content is not recorded any more",
             Self::MissingBundle => "a policy bundle is not recorded",
             Self::Input => "the policy input is another one",
+            Self::Consultation => "what the model was asked or proposed is something else",
             Self::Engine => "another engine decided",
             Self::Result => "the decision's result is another one",
             Self::Verdict => "the verdict is not what the result says",

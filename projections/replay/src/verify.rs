@@ -6,6 +6,7 @@ use xagent_domain::run::{Run, RunEvent};
 use xagent_domain::{CallId, Decider, DecisionId, Digest, Question, Recorded};
 use xagent_policies::Bulk;
 
+use crate::consultations::check_consultation;
 use crate::decisions::{check_decision, json, load_bundles};
 use crate::recordings::contents;
 use crate::{Divergence, Kind, Recordings, Report, StateCheck};
@@ -77,6 +78,7 @@ impl Walk<'_> {
                     self.allowed.insert(made.decision, *call);
                 }
             }
+            RunEvent::PlannerConsulted(made) => check_consultation(self.recordings, &self.run, event, made)?,
             RunEvent::ToolCallStarted { call, decision, .. } if self.allowed.get(decision) != Some(call) => {
                 let recorded = format!("{call} started under {decision}");
                 return Err(Divergence::at(event, Kind::StartWithoutAllow, recorded, "no such decision allows it"));

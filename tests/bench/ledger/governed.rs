@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use serde_json::json;
-use xagent_commands::{Caller, Commands, CommandsOptions, Executor, Law, RunRequest, SystemResolver, ToolRequest};
+use xagent_commands::{
+    Caller, Commands, CommandsOptions, Executor, Law, PlannerRequest, RunRequest, SystemResolver, ToolRequest,
+};
 use xagent_domain::{CallId, Limits, Principal, RunId, Tenant};
 use xagent_policies::{Bundle, Embedded};
 use xagent_tests::registration;
@@ -19,8 +21,12 @@ pub async fn commands(url: &str) -> Commands {
     let engine = Arc::new(Embedded::new(limits));
     let law = Law::new(engine.clone(), limits, 8);
     let executor = Executor::new(crate::ledger(url), law, Arc::new(Now));
-    let resolver = Arc::new(SystemResolver);
-    let options = CommandsOptions { workspaces: Vec::new(), approval_ttl_us: 60_000_000, resolver };
+    let options = CommandsOptions {
+        workspaces: Vec::new(),
+        approval_ttl_us: 60_000_000,
+        resolver: Arc::new(SystemResolver),
+        model: None,
+    };
     let commands = Commands::new(executor, engine, options);
     commands.bring_law_into_force(Bundle::stock().unwrap()).await.unwrap();
     commands
@@ -46,7 +52,12 @@ impl Pursuit {
     /// A run of at least so many events.
     pub async fn of(commands: &Commands, name: &str, events: u64) -> Self {
         let caller = caller(name);
-        let request = RunRequest { agent: "bench".to_owned(), goal: "grow".to_owned(), plan: None, workspace: None };
+        let request = RunRequest {
+            agent: "bench".to_owned(),
+            goal: "grow".to_owned(),
+            planner: PlannerRequest::Client,
+            workspace: None,
+        };
         let started = commands.start_run(&caller, request).await.unwrap();
         let mut pursuit = Self { run: started.run.parse().unwrap(), caller, calls: 0 };
         let mut sequence = started.receipt.sequence;

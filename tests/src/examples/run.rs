@@ -3,8 +3,8 @@
 use serde_json::json;
 use xagent_domain::Digest;
 use xagent_domain::run::{
-    ArgumentRole, ArgumentUse, CodeText, Consultation, Executor, PathUse, PlannerSpec, Proposal, Resources, RunEvent,
-    ToolFacts, ToolOutcome, UrlUse,
+    ArgumentRole, ArgumentUse, CodeText, Consultation, Exchange, Executor, PathUse, PlannedCall, PlannerSpec, Proposal,
+    Resources, RunEvent, ToolFacts, ToolOutcome, UrlUse,
 };
 
 use super::parts::id;
@@ -23,8 +23,11 @@ impl Examples for RunEvent {
                 workspace: Some("/srv/work".to_owned()),
             },
             "GoalSet" => Self::GoalSet { goal: id("goal"), parent: None, text: "a \"goal\"\n\u{2028}".to_owned() },
-            "PlannerConsulted" => Self::PlannerConsulted(consultation()),
+            "PlannerConsulted" => Self::PlannerConsulted(consultation(parts)),
             "ToolCallProposed" => proposed(parts),
+            "ToolCallRejected" => {
+                Self::ToolCallRejected { label: "1.2".to_owned(), tool: "no.such".to_owned(), reason: reason() }
+            }
             "ApprovalRequested" => Self::ApprovalRequested {
                 approval: id("appr"),
                 call: id("call"),
@@ -58,10 +61,29 @@ impl Examples for RunEvent {
     }
 }
 
-fn consultation() -> Consultation {
-    let proposal = Proposal::CallTool { label: "step".to_owned(), tool: "tool".to_owned() };
-    let perceived = Digest::of(b"perceived");
-    Consultation { step: 1, planner: "scripted".to_owned(), perceived, proposal, tokens: 12 }
+fn consultation(parts: &mut Parts) -> Consultation {
+    let calls = vec![PlannedCall { label: "1.1".to_owned(), tool: "tool".to_owned(), index: 0 }];
+    let exchange = Exchange {
+        form: 1,
+        request_bytes: 4096,
+        tools: parts.large("application/json"),
+        model: "model".to_owned(),
+        reply: Some(parts.large("application/json")),
+        input_tokens: 10,
+        output_tokens: 2,
+        estimated: true,
+        attempts: 2,
+        failures: vec!["busy".to_owned()],
+        latency_us: 42,
+    };
+    Consultation {
+        step: 1,
+        planner: "chat".to_owned(),
+        perceived: Digest::of(b"perceived"),
+        proposal: Proposal::CallTools { calls },
+        tokens: 12,
+        exchange: Some(Box::new(exchange)),
+    }
 }
 
 fn proposed(parts: &mut Parts) -> RunEvent {

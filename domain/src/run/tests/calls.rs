@@ -11,8 +11,14 @@ fn ours() -> Act {
 
 fn consult() -> Act {
     let proposal = Proposal::CallTool { label: "step1".to_owned(), tool: "tool".to_owned() };
-    let consultation =
-        Consultation { step: 1, planner: "scripted".to_owned(), perceived: Digest::of(b"seen"), proposal, tokens: 0 };
+    let consultation = Consultation {
+        step: 1,
+        planner: "scripted".to_owned(),
+        perceived: Digest::of(b"seen"),
+        proposal,
+        tokens: 0,
+        exchange: None,
+    };
     Act::Consult(consultation, Some(Box::new(propose(1, tool(Executor::Builtin, false)))))
 }
 

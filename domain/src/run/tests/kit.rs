@@ -182,7 +182,13 @@ impl Given {
     pub fn decide(&mut self, act: Act, api: Says, tools: Says) -> Result<Vec<RunEvent>, Refusal> {
         let by_principal = !matches!(
             act,
-            Act::Consult(..) | Act::StartCall { .. } | Act::CompleteCall { .. } | Act::InterruptCall { .. }
+            Act::Consult(..)
+                | Act::Plan(..)
+                | Act::ProposePlanned(_)
+                | Act::RejectPlanned { .. }
+                | Act::StartCall { .. }
+                | Act::CompleteCall { .. }
+                | Act::InterruptCall { .. }
         );
         let by = if matches!(act, Act::Grant { .. } | Act::Refuse { .. }) { "bob" } else { "alice" };
         let intent = by_principal.then(|| intent("some.command", by));

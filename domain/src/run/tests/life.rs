@@ -11,7 +11,7 @@ fn reason() -> String {
 
 fn consultation(proposal: Proposal) -> Act {
     let (planner, perceived) = ("scripted".to_owned(), Digest::of(b"seen"));
-    Act::Consult(Consultation { step: 1, planner, perceived, proposal, tokens: 0 }, None)
+    Act::Consult(Consultation { step: 1, planner, perceived, proposal, tokens: 0, exchange: None }, None)
 }
 
 #[test]

@@ -5,5 +5,6 @@ mod calls;
 mod kit;
 mod laws;
 mod life;
+mod planned;
 mod recordings;
 mod trust;

@@ -40,7 +40,7 @@ fn story() -> Vec<RunEvent> {
 fn consult() -> Act {
     let proposal = Proposal::CallTool { label: "step4".to_owned(), tool: "tool".to_owned() };
     let (planner, perceived) = ("model".to_owned(), Digest::of(b"seen"));
-    let consultation = Consultation { step: 1, planner, perceived, proposal, tokens: 7 };
+    let consultation = Consultation { step: 1, planner, perceived, proposal, tokens: 7, exchange: None };
     Act::Consult(consultation, Some(Box::new(propose(4, tool(Executor::Builtin, true)))))
 }
 

@@ -112,7 +112,7 @@ fn tokens_count_once_what_they_led_to_is_decided() {
     let consult = |number: u128| {
         let proposal = Proposal::CallTool { label: format!("step{number}"), tool: "tool".to_owned() };
         let (planner, perceived) = ("model".to_owned(), Digest::of(b"seen"));
-        let consultation = Consultation { step: 1, planner, perceived, proposal, tokens: 7 };
+        let consultation = Consultation { step: 1, planner, perceived, proposal, tokens: 7, exchange: None };
         Act::Consult(consultation, Some(Box::new(propose(number, registered(false, false, false)))))
     };
     let given = Given::scripted_run().after_said(consult(1), Says::Deny);
