@@ -10,7 +10,6 @@ use xagent_domain::governed::Refusal;
 use xagent_ledger::LedgerError;
 use xagent_policies::Finding;
 
-use crate::access::TokenError;
 use crate::trace::Trace;
 
 macro_rules! problems {
@@ -48,6 +47,10 @@ problems! {
     InvalidInput = "invalid-input", BAD_REQUEST, "Invalid input";
     /// The bundle does not pass the gate.
     BundleRefused = "bundle-refused", UNPROCESSABLE_ENTITY, "Bundle refused";
+    /// Path and query are too long.
+    TargetTooLong = "target-too-long", URI_TOO_LONG, "Path too long";
+    /// There are too many headers, or they are too large.
+    HeadersTooLarge = "headers-too-large", REQUEST_HEADER_FIELDS_TOO_LARGE, "Headers too large";
     /// The body is too large.
     TooLarge = "too-large", PAYLOAD_TOO_LARGE, "Body too large";
     /// There is no such thing.
@@ -199,12 +202,6 @@ impl From<LedgerError> for Problem {
             LedgerError::Archived { .. } => Self::new(ProblemType::Archived, error.to_string()),
             LedgerError::Failed { .. } | LedgerError::Archive { .. } => internal(&error),
         }
-    }
-}
-
-impl From<TokenError> for Problem {
-    fn from(error: TokenError) -> Self {
-        Self::new(ProblemType::Unauthenticated, error.to_string()).at("Authorization")
     }
 }
 

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod agentdojo;
+mod api_keys;
 mod approvals;
 mod archive;
 mod bundles;
@@ -11,10 +12,12 @@ mod compatibility;
 mod crash;
 mod decision_logs;
 mod doors;
+mod every_route;
 mod evidence;
 mod idempotency;
 mod law;
 mod ledger;
+mod limits;
 mod live;
 mod live_ends;
 mod live_many;
@@ -31,10 +34,14 @@ mod record;
 mod review;
 mod rotation;
 mod settings;
+mod shutdown;
 mod snapshots;
 mod subscription;
 mod switch;
 mod tail;
 mod tamper;
 mod tamper_matrix;
+mod tls;
+mod token_attacks;
+mod token_issuer;
 mod world;

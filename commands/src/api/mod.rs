@@ -2,21 +2,25 @@
 
 mod approvals;
 mod calls;
+mod keys;
 mod law;
 mod logs;
 mod runs;
+mod secret;
 mod tools;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::Serialize;
+use xagent_domain::access::RefusedRequests;
 use xagent_domain::governed::Governed;
-use xagent_domain::{Blob, CanonicalJson, CommandId, Intent, Metadata, Principal};
+use xagent_domain::{ApiKeyId, Blob, CanonicalJson, CommandId, Intent, Metadata, Principal, Tenant};
 use xagent_ledger::{CommandKey, Ledger, Receipt};
 use xagent_policies::PolicyEngine;
 
 pub use calls::{ProposedCall, ToolRequest};
+pub use keys::{IssuedKey, KeyHolder, KeyRefusal, KeyRequest};
 pub use law::{Activated, Published};
 pub use runs::{RunRequest, StartedRun};
 
@@ -32,6 +36,8 @@ pub struct Caller {
     pub traceparent: String,
     /// The idempotency key, if one was given.
     pub key: Option<CommandId>,
+    /// The api key the principal came with; none where it was a token.
+    pub credential: Option<ApiKeyId>,
 }
 
 /// Bounds of what commands may ask for.
@@ -59,6 +65,7 @@ pub struct Commands {
     ids: Ids,
     options: Arc<CommandsOptions>,
     lawmaking: Arc<law::Lawmaking>,
+    lookups: Arc<keys::Lookups>,
 }
 
 /// What a command is about, before it becomes a request.
@@ -74,7 +81,7 @@ impl Commands {
     /// Over an executor, with the engine that holds the bundles.
     pub fn new(executor: Executor, engine: Arc<dyn PolicyEngine>, options: CommandsOptions) -> Self {
         let catalog = Catalog::new(executor.ledger().clone());
-        Self { executor, catalog, engine, ids: Ids, options: Arc::new(options), lawmaking: Arc::default() }
+        Self { executor, catalog, engine, ids: Ids, options: Arc::new(options), lawmaking: Arc::default(), lookups: Arc::default() }
     }
 
     /// The executor.
@@ -104,10 +111,15 @@ impl Commands {
         aggregate: &str,
         id: &str,
     ) -> Result<(), CommandError> {
-        let audit = matches!(name, "read.events" | "read.decisions" | "read.evidence");
+        let audit = matches!(name, "read.events" | "read.decisions" | "read.evidence" | "read.api_keys");
         let intent = intent(caller, name, aggregate, id.to_owned(), &[]);
         let metadata = self.metadata(caller, if aggregate == "run" { id } else { "" });
         self.executor.authorise_read(&intent, audit, &metadata).await
+    }
+
+    /// Records requests that were refused before the law was asked.
+    pub async fn record_refused(&self, tenant: &Tenant, refused: Vec<RefusedRequests>) -> Result<(), CommandError> {
+        self.executor.record_refused(tenant, refused, &self.system_metadata("system:doors", "")).await
     }
 
     async fn carry_out<D: Governed>(
@@ -135,6 +147,7 @@ impl Commands {
             correlation_id: correlation_id.to_owned(),
             causation_id: String::new(),
             traceparent: caller.traceparent.clone(),
+            credential: caller.credential.map(|key| key.to_string()).unwrap_or_default(),
         }
     }
 
@@ -146,6 +159,7 @@ impl Commands {
             correlation_id: correlation_id.to_owned(),
             causation_id: String::new(),
             traceparent: String::new(),
+            credential: String::new(),
         }
     }
 }

@@ -10,10 +10,13 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 use super::bundle_keys::BundleKeys;
+use super::access::IssuerArgs;
 use super::engine::EngineArgs;
+use super::limits::{LimitArgs, TlsArgs};
 use super::log::Log;
 use super::streams::StreamArgs;
 use super::{CliError, Context, Home};
+use crate::access::Secret;
 use crate::configuration::Configuration;
 use crate::server::Server;
 
@@ -68,6 +71,12 @@ pub struct Serve {
     /// The file that holds the token secret; XAGENT_JWT_SECRET may hold the secret itself
     #[arg(long, env = "XAGENT_JWT_SECRET_FILE", value_name = "FILE")]
     secret_file: Option<PathBuf>,
+    #[command(flatten)]
+    issuer: IssuerArgs,
+    #[command(flatten)]
+    limits: LimitArgs,
+    #[command(flatten)]
+    tls: TlsArgs,
     /// A folder in which workspaces of runs may lie; may be repeated
     #[arg(long = "workspace", env = "XAGENT_WORKSPACES", value_delimiter = ':', value_name = "DIR")]
     workspaces: Vec<PathBuf>,
@@ -92,7 +101,10 @@ impl Serve {
             nats_url: self.servers.nats(&context.home)?,
             redis_url: self.servers.redis(&context.home)?,
             listen: self.listen,
-            secret: context.home.secret(self.secret_file.as_deref())?,
+            secret: self.secret(context)?,
+            issuer: self.issuer.configuration()?,
+            limits: self.limits.options(),
+            tls: self.tls.files()?,
             workspaces: self.workspaces,
             signing: self.log.signing(&context.home)?,
             checkpoint_mirror: self.log.mirror()?,
@@ -102,7 +114,8 @@ impl Serve {
             approval_ttl_s: self.approval_ttl_s,
         };
         let server = start(&configuration).await?;
-        let url = format!("http://{}", server.address);
+        let scheme = if configuration.tls.is_some() { "https" } else { "http" };
+        let url = format!("{scheme}://{}", server.address);
         match context.json {
             true => println!("{}", json!({"url": url})),
             false => println!("Listening on {url}; Ctrl-C stops."),
@@ -110,6 +123,17 @@ impl Serve {
         asked_to_stop().await?;
         server.stop().await;
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Serve {
+    /// The secret of development tokens. Beside an issuer there is none that nobody asked for.
+    fn secret(&self, context: &Context) -> Result<Option<Secret>, CliError> {
+        let is_asked_for = self.secret_file.is_some() || std::env::var_os("XAGENT_JWT_SECRET").is_some();
+        if self.issuer.is_given() && !is_asked_for {
+            return Ok(None);
+        }
+        context.home.secret(self.secret_file.as_deref()).map(Some)
     }
 }
 

@@ -19,6 +19,7 @@ use super::bundle_keys::BundleKeys;
 use super::client::Client;
 use super::engine::EngineArgs;
 use super::home::Connection;
+use super::limits::LimitArgs;
 use super::log::Log;
 use super::replay::{Replayer, told};
 use super::run::{all_events, ended, waiting_approval};
@@ -47,6 +48,8 @@ pub struct Up {
     bundle_keys: BundleKeys,
     #[command(flatten)]
     streams: StreamArgs,
+    #[command(flatten)]
+    limits: LimitArgs,
     /// The folder the sample run reviews, and the only one runs may work in
     #[arg(long, default_value = ".", value_name = "DIR")]
     workspace: PathBuf,
@@ -116,7 +119,10 @@ impl Up {
             nats_url: stack.nats_url().to_owned(),
             redis_url: stack.redis_url().to_owned(),
             listen: remembered_address(context),
-            secret: context.home.secret(None)?,
+            secret: Some(context.home.secret(None)?),
+            issuer: None,
+            limits: self.limits.options(),
+            tls: None,
             workspaces: vec![workspace],
             signing: self.log.signing(&context.home)?,
             checkpoint_mirror: self.log.mirror()?,
@@ -164,7 +170,7 @@ fn log(folder: &std::path::Path) -> Result<(), CliError> {
 
 /// Runs the sample as one principal, approves as another, and replays it.
 async fn sample(context: &Context, configuration: &Configuration, url: &str) -> Result<Sample, CliError> {
-    let secret = &configuration.secret;
+    let secret = &context.home.secret(None)?;
     let alice = Client::new(url, secret, "alice", &["run:start", "run:read", "audit:read", "tool:*"])?;
     let bob = Client::new(url, secret, "bob", &["approval:decide"])?;
     alice.until("/v1/runs?limit=1", PATIENCE, |_| Some(())).await?;

@@ -24,6 +24,8 @@ struct Readiness {
     law: Dependency,
     nats: Dependency,
     redis: Dependency,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token_keys: Option<Dependency>,
 }
 
 /// `GET /livez`: the process answers.
@@ -43,6 +45,7 @@ pub async fn readyz(State(doors): State<Doors>) -> Response {
         law: dependency(true, (!law).then(|| "the policy bundle in force is not loaded".to_owned())),
         nats: dependency(false, (!nats).then(|| "not connected".to_owned())),
         redis: dependency(false, redis.err().map(|error| error.to_string())),
+        token_keys: doors.tokens.issuer.as_ref().map(|(_, ring)| dependency(false, ring.trouble())),
     };
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(readiness)).into_response()

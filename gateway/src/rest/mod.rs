@@ -9,6 +9,7 @@ mod errors;
 mod evidence;
 pub mod extract;
 mod health;
+mod keys;
 mod ledger;
 mod list;
 mod runs;
@@ -16,29 +17,23 @@ mod tlog;
 mod tools;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
 use xagent_commands::Commands;
 use xagent_ledger::Notary;
 use xagent_policies::Trust;
 use xagent_projections::{Bus, RunViews};
 
-use crate::access::Secret;
+use crate::access::{Tally, Tokens, authenticate};
+use crate::limits::{Drain, Limits, sized, watched};
 use crate::problem::{Problem, ProblemType};
 use crate::stream::{self, Streams};
 use crate::trace::Trace;
-
-/// No request takes longer.
-const REQUEST: Duration = Duration::from_secs(15);
-/// Requests carried out at once; more are sent away with `Retry-After`.
-const AT_ONCE: usize = 512;
 
 /// What every route can reach.
 #[derive(Clone)]
@@ -51,8 +46,14 @@ pub struct Doors {
     pub bus: Bus,
     /// What signs checkpoints.
     pub notary: Notary,
-    /// What tokens are signed with.
-    pub secret: Arc<Secret>,
+    /// What tokens are checked with.
+    pub tokens: Arc<Tokens>,
+    /// The record of who was refused.
+    pub tally: Tally,
+    /// What a caller may ask for.
+    pub limits: Arc<Limits>,
+    /// What is under way.
+    pub drain: Drain,
     /// Whose signatures on bundles are believed.
     pub bundle_trust: Trust,
     /// Live streams.
@@ -95,7 +96,11 @@ pub fn router(doors: Doors) -> Router {
         .route("/v1/bundles/{digest}", get(bundles::show))
         .route("/v1/bundles/{digest}/activate", post(bundles::activate))
         .route("/v1/bundles/{digest}/retire", post(bundles::retire))
-        .layer(from_fn_with_state(doors.clone(), lawful));
+        .route("/v1/api-keys", post(keys::issue).get(keys::list))
+        .route("/v1/api-keys/{key}/revoke", post(keys::revoke))
+        .layer(from_fn_with_state(doors.clone(), lawful))
+        .layer(from_fn_with_state(doors.clone(), authenticate));
+    let (limits, drain) = (doors.limits.clone(), doors.drain.clone());
     Router::new()
         .route("/livez", get(health::livez))
         .route("/readyz", get(health::readyz))
@@ -104,7 +109,9 @@ pub fn router(doors: Doors) -> Router {
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
         .with_state(doors)
-        .layer(from_fn_with_state(Arc::new(Semaphore::new(AT_ONCE)), bounded))
+        .layer(from_fn_with_state(limits, timed))
+        .layer(from_fn(sized))
+        .layer(from_fn_with_state(drain, watched))
         .layer(CatchPanicLayer::custom(panicked))
 }
 
@@ -118,15 +125,11 @@ async fn lawful(State(doors): State<Doors>, request: Request, next: Next) -> Res
         .into_response()
 }
 
-/// Bounds requests in number and time.
-async fn bounded(State(slots): State<Arc<Semaphore>>, request: Request, next: Next) -> Response {
-    let trace = trace(&request);
-    let Ok(_slot) = slots.try_acquire() else {
-        let detail = format!("{AT_ONCE} requests are being carried out; try again");
-        return Problem::new(ProblemType::Unavailable, detail).traced(&trace).into_response();
-    };
-    tokio::time::timeout(REQUEST, next.run(request)).await.unwrap_or_else(|_| {
-        let detail = format!("the request took longer than {} s; what became of it is not known", REQUEST.as_secs());
+/// Bounds requests in time.
+async fn timed(State(limits): State<Arc<Limits>>, request: Request, next: Next) -> Response {
+    let (trace, longest) = (trace(&request), limits.options.request);
+    tokio::time::timeout(longest, next.run(request)).await.unwrap_or_else(|_| {
+        let detail = format!("the request took longer than {} s; what became of it is not known", longest.as_secs());
         Problem::new(ProblemType::Unavailable, detail).traced(&trace).into_response()
     })
 }

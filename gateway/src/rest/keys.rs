@@ -1,0 +1,89 @@
+//! `/v1/api-keys`.
+
+use std::collections::BTreeSet;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use xagent_commands::{Done, KeyRequest};
+use xagent_domain::ApiKeyId;
+use xagent_domain::api_key::{ApiKey, KeyStatus};
+
+use super::Doors;
+use super::extract::{Body_, Calling, Id};
+use super::runs::Because;
+use crate::problem::Problem;
+
+/// `POST /v1/api-keys`: issues a key that acts as its issuer. The answer is the only place the key is ever in.
+pub async fn issue(
+    State(doors): State<Doors>,
+    calling: Calling,
+    Body_(wanted): Body_<KeyRequest>,
+) -> Result<Response, Problem> {
+    let issued = doors.commands.issue_key(&calling.caller, wanted).await;
+    let issued = issued.map_err(|error| calling.problem(error))?;
+    let mut response = (StatusCode::CREATED, Json(issued)).into_response();
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(response)
+}
+
+/// A key in a list, without its secret, which nobody has but its holder.
+#[derive(Serialize)]
+pub struct ListedKey {
+    key: ApiKeyId,
+    name: String,
+    status: KeyStatus,
+    principal: String,
+    scopes: BTreeSet<String>,
+    roles: BTreeSet<String>,
+    /// Microseconds since 1970.
+    issued_at_us: i64,
+    /// Microseconds since 1970.
+    expires_at_us: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    revoked_because: Option<String>,
+}
+
+/// A list of keys.
+#[derive(Serialize)]
+pub struct Keys {
+    items: Vec<ListedKey>,
+}
+
+/// `GET /v1/api-keys`: every key ever issued in the caller's tenant, the oldest first.
+pub async fn list(State(doors): State<Doors>, calling: Calling) -> Result<Json<Keys>, Problem> {
+    let allowed = doors.commands.authorise_read(&calling.caller, "read.api_keys", "api_key", "").await;
+    allowed.map_err(|error| calling.problem(error))?;
+    let keys = doors.commands.keys(&calling.caller.principal.tenant).await;
+    let keys = keys.map_err(|error| calling.problem(error))?;
+    let now_us = doors.commands.executor().now_us();
+    Ok(Json(Keys { items: keys.iter().filter_map(|key| listed(key, now_us)).collect() }))
+}
+
+fn listed(key: &ApiKey, now_us: i64) -> Option<ListedKey> {
+    let (grant, status) = (key.grant()?.clone(), key.status(now_us)?);
+    Some(ListedKey {
+        key: grant.key,
+        name: grant.name,
+        status,
+        principal: grant.principal,
+        scopes: grant.scopes,
+        roles: grant.roles,
+        issued_at_us: grant.issued_at_us,
+        expires_at_us: grant.expires_at_us,
+        revoked_because: key.revoked().map(str::to_owned),
+    })
+}
+
+/// `POST /v1/api-keys/{key}/revoke`: it is good for nothing from here on, at every server.
+pub async fn revoke(
+    State(doors): State<Doors>,
+    calling: Calling,
+    Id(key): Id<ApiKeyId>,
+    Body_(body): Body_<Because>,
+) -> Result<Json<Done>, Problem> {
+    let done = doors.commands.revoke_key(&calling.caller, key, body.reason).await;
+    done.map(Json).map_err(|error| calling.problem(error))
+}
