@@ -4,7 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::json;
 use tokio::sync::Semaphore;
 use xagent_domain::api_key::{ApiKey, ApiKeyAct, ApiKeyEvent, KeyGrant, KeyStatus};
@@ -29,23 +30,20 @@ const STRANGERS: usize = 4;
 const REMEMBERED: usize = 4096;
 
 /// What a key is to be.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug)]
 pub struct KeyRequest {
     /// What people call it.
     pub name: String,
     /// Scopes it grants.
-    #[serde(default)]
     pub scopes: BTreeSet<String>,
     /// Roles it grants.
-    #[serde(default)]
     pub roles: BTreeSet<String>,
     /// For how long, in seconds.
     pub lifetime_s: u32,
 }
 
 /// A key that was issued.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct IssuedKey {
     /// Its id.
     pub key: ApiKeyId,

@@ -12,6 +12,7 @@ mod tools;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use xagent_domain::access::RefusedRequests;
 use xagent_domain::governed::Governed;
@@ -50,7 +51,7 @@ pub struct CommandsOptions {
 }
 
 /// A command that went through.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Done {
     /// What is promised.
     pub receipt: Receipt,
