@@ -14,8 +14,8 @@ use xagent_opa::{OpaError, OpaOptions, OpaServer};
 use xagent_policies::{Bundle, Embedded, PolicyEngine};
 use xagent_projections::{Bus, CheckpointMirror, CheckpointRelay, RateCounters, Relay, RunProjector, RunViews};
 
-use crate::configuration::{Configuration, Engine, Opa, Signing};
 use crate::access::{KeyRing, SourceError, Tally, Tokens};
+use crate::configuration::{Configuration, Engine, Opa, Signing};
 use crate::limits::{Drain, Limits};
 use crate::listen::{Listening, Patient, TlsError, serve};
 use crate::rest::{Doors, router};
@@ -97,7 +97,8 @@ impl Server {
 
         let stages: [CancellationToken; 3] = Default::default();
         let issuer = configuration.issuer.clone().map(|(options, keys)| Ok((options, KeyRing::new(keys)?)));
-        let tokens = Tokens { secret: configuration.secret.clone(), issuer: issuer.transpose().map_err(StartError::Keys)? };
+        let tokens =
+            Tokens { secret: configuration.secret.clone(), issuer: issuer.transpose().map_err(StartError::Keys)? };
         let ring = tokens.issuer.as_ref().map(|(_, ring)| tokio::spawn(ring.clone().run(stages[1].clone())));
         let (tally, teller) = Tally::new(commands.clone());
         let limits = Limits::new(configuration.limits.clone(), RateCounters::connect(&configuration.redis_url)?);

@@ -66,7 +66,9 @@ async fn a_key_grants_nothing_that_its_issuer_does_not_have_and_issues_none() {
     let problem = Api::with_token(&world.url, &key).post("/v1/api-keys", &request(&["run:read"])).await;
     assert_eq!(problem.problem(403, "denied")["deny"][0]["code"], "key_exceeds_issuer");
     world.api("poor", &["run:read"]).post("/v1/api-keys", &request(&[])).await.problem(403, "denied");
-    for (field, value) in [("lifetime_s", json!(0)), ("lifetime_s", json!(40_000_000)), ("name", json!("")), ("scopes", json!(["a b"]))] {
+    for (field, value) in
+        [("lifetime_s", json!(0)), ("lifetime_s", json!(40_000_000)), ("name", json!("")), ("scopes", json!(["a b"]))]
+    {
         let mut wrong = request(&["run:read"]);
         wrong[field] = value;
         let problem = alice.post("/v1/api-keys", &wrong).await.problem(400, "invalid-input");
@@ -90,7 +92,10 @@ async fn a_revoked_key_is_good_at_no_server_and_its_streams_end() {
     there.get("/v1/runs").await.problem(401, "unauthenticated");
     here.get("/v1/runs").await.problem(401, "unauthenticated");
     let refused = world.refused_since(before).await;
-    assert!(refused.iter().all(|entry| entry["reason"] == "api_key_revoked" && entry["kid"] == json!(id)), "{refused:#?}");
+    assert!(
+        refused.iter().all(|entry| entry["reason"] == "api_key_revoked" && entry["kid"] == json!(id)),
+        "{refused:#?}"
+    );
     assert_eq!(live.end().await["reason"], "key_revoked");
     while let Some(message) = socket.message().await {
         if message["close"].is_u64() {
@@ -100,7 +105,10 @@ async fn a_revoked_key_is_good_at_no_server_and_its_streams_end() {
     }
     revoke(&alice, &id).await;
     let listed = alice.get("/v1/api-keys").await.expect(200);
-    assert_eq!((&listed["items"][0]["status"], &listed["items"][0]["revoked_because"]), (&json!("revoked"), &json!("it was in a log")));
+    assert_eq!(
+        (&listed["items"][0]["status"], &listed["items"][0]["revoked_because"]),
+        (&json!("revoked"), &json!("it was in a log"))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -118,7 +126,11 @@ async fn a_key_that_is_guessed_expired_or_of_another_tenant_is_refused_and_recor
         ("one digit wrong", format!("{}0{}", &key[..50], &key[51..]), "api_key_malformed"),
         ("cut off", key[..key.len() - 1].to_owned(), "api_key_malformed"),
         ("another secret", sealed(format!("{start}{}", "0".repeat(64))), "api_key_wrong_secret"),
-        ("another tenant's name", sealed(format!("{}{secret}", start.replace("xak_default_", "xak_other_"))), "api_key_unknown"),
+        (
+            "another tenant's name",
+            sealed(format!("{}{secret}", start.replace("xak_default_", "xak_other_"))),
+            "api_key_unknown",
+        ),
         ("another id", sealed(format!("xak_default_{}_{secret}", "0".repeat(32))), "api_key_unknown"),
     ];
     for (name, guess, reason) in cases {

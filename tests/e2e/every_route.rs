@@ -124,7 +124,10 @@ async fn no_route_shows_one_tenant_anything_of_another_or_lets_it_change_anythin
         }
         if status == 404 {
             let refused = world.refused_since(head).await;
-            assert!(refused.iter().any(|entry| entry["reason"] == "not_found" && entry["principal"] == "eve"), "{path}");
+            assert!(
+                refused.iter().any(|entry| entry["reason"] == "not_found" && entry["principal"] == "eve"),
+                "{path}"
+            );
         }
     }
     assert_eq!(changes_of_the_owner(&world).await, before);

@@ -52,7 +52,10 @@ async fn the_rate_of_a_principal_is_counted_at_all_servers_together_and_at_each_
     assert!(recorded.iter().all(|entry| entry["reason"] == "rate" && entry["principal"] == "alice"), "{recorded:#?}");
     assert_eq!(recorded.len(), 2);
     let other = reader(&first, "bob").request(Method::GET, "/v1/tools").send().await.unwrap();
-    assert_eq!((other.status().as_u16(), other.headers()["ratelimit"].to_str().unwrap()), (200, "\"principal\";r=5;t=60"));
+    assert_eq!(
+        (other.status().as_u16(), other.headers()["ratelimit"].to_str().unwrap()),
+        (200, "\"principal\";r=5;t=60")
+    );
 
     world.server(Server::Redis, Stack::kill).await;
     let alone = until_refused(&reader(&first, "carol")).await;
@@ -73,7 +76,8 @@ async fn one_principal_with_all_it_may_have_under_way_leaves_room_for_others() {
         let (api, run) = (reader(&url, subject), run.clone());
         tokio::spawn(async move { api.post("/v1/runs", &run).await })
     };
-    let (alice, bob): (Vec<_>, Vec<_>) = ((0..10).map(|_| start("alice")).collect(), (0..2).map(|_| start("bob")).collect());
+    let (alice, bob): (Vec<_>, Vec<_>) =
+        ((0..10).map(|_| start("alice")).collect(), (0..2).map(|_| start("bob")).collect());
     until("the server has enough under way", async || {
         let (carol, patience) = (reader(&url, "carol"), Duration::from_millis(500));
         let answer = tokio::time::timeout(patience, carol.get("/v1/runs/no-run")).await.ok()?;
@@ -93,7 +97,10 @@ async fn one_principal_with_all_it_may_have_under_way_leaves_room_for_others() {
     let refused = world.refused_since(before).await;
     assert_eq!(refused.iter().map(|entry| entry["count"].as_u64().unwrap()).sum::<u64>(), 7, "{refused:#?}");
     assert!(refused.iter().all(|entry| entry["reason"] == "concurrency" && entry["principal"] == "alice"));
-    until("there is room again", async || (reader(&url, "carol").post("/v1/runs", &run).await.status == 201).then_some(())).await;
+    until("there is room again", async || {
+        (reader(&url, "carol").post("/v1/runs", &run).await.status == 201).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

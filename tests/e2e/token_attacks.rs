@@ -74,9 +74,11 @@ fn attacks(scene: &Scene, elsewhere: &str) -> Vec<(&'static str, String, &'stati
         ("the modulus as HMAC secret", hmac(&hs, &own, rsa.jwk()["n"].as_str().unwrap().as_bytes()), "bad_signature"),
         ("HMAC under the name of RS256", hmac(&rsa.header(), &good, SECRET.as_bytes()), "bad_signature"),
         ("an empty HMAC secret", hmac(&hs, &own, b""), "bad_signature"),
-        ("ES256 under the name of the RSA key", {
-            token(&json!({"alg": "ES256", "kid": "rsa-1"}), &good, &ec.private, ec.algorithm)
-        }, "unknown_key"),
+        (
+            "ES256 under the name of the RSA key",
+            { token(&json!({"alg": "ES256", "kid": "rsa-1"}), &good, &ec.private, ec.algorithm) },
+            "unknown_key",
+        ),
         ("RS384", hmac(&json!({"alg": "RS384", "kid": "rsa-1"}), &good, &[0; 32]), "algorithm"),
         ("HS512 with our secret", signed(&own, Algorithm::HS512, SECRET), "algorithm"),
         ("another's key under our name", attacker.sign(&good), "bad_signature"),

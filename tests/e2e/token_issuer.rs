@@ -20,8 +20,10 @@ async fn keys_of_every_kind_are_taken_and_a_rotation_needs_no_restart() {
     reader(&url, &first).get("/v1/runs").await.expect(200);
     reader(&url, &second).get("/v1/runs").await.expect(200);
     issuer.answer(Answers::With(set(&[&second, &third])));
-    until("the new key is taken", async || (reader(&url, &third).get("/v1/runs").await.status == 200).then_some(())).await;
-    until("the old key is not", async || (reader(&url, &first).get("/v1/runs").await.status == 401).then_some(())).await;
+    until("the new key is taken", async || (reader(&url, &third).get("/v1/runs").await.status == 200).then_some(()))
+        .await;
+    until("the old key is not", async || (reader(&url, &first).get("/v1/runs").await.status == 401).then_some(()))
+        .await;
     reader(&url, &second).get("/v1/runs").await.expect(200);
 }
 
@@ -36,7 +38,8 @@ async fn a_key_that_is_not_known_is_asked_for_at_once_where_that_is_due() {
     reader(&url, &first).get("/v1/runs").await.expect(200);
     issuer.answer(Answers::With(set(&[&first, &second])));
     // The background asks once a day: it is the token that makes it ask, a second after the last time at the soonest.
-    until("the new key is taken", async || (reader(&url, &second).get("/v1/runs").await.status == 200).then_some(())).await;
+    until("the new key is taken", async || (reader(&url, &second).get("/v1/runs").await.status == 200).then_some(()))
+        .await;
     reader(&url, &first).get("/v1/runs").await.expect(200);
 }
 
@@ -74,8 +77,7 @@ async fn an_outage_is_borne_while_the_keys_are_young_enough_and_no_longer() {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_key_comes_by_way_of_a_redirect_and_a_server_without_keys_believes_nobody() {
     let key = SigningKey::ec("a");
-    let (elsewhere, issuer) =
-        tokio::join!(Issuer::start(Answers::With(set(&[&key]))), Issuer::start(Answers::Broken));
+    let (elsewhere, issuer) = tokio::join!(Issuer::start(Answers::With(set(&[&key]))), Issuer::start(Answers::Broken));
     issuer.answer(Answers::Redirect(elsewhere.url()));
     let world = World::new().await;
     let environment = issuer.environment();

@@ -82,7 +82,15 @@ impl Commands {
     /// Over an executor, with the engine that holds the bundles.
     pub fn new(executor: Executor, engine: Arc<dyn PolicyEngine>, options: CommandsOptions) -> Self {
         let catalog = Catalog::new(executor.ledger().clone());
-        Self { executor, catalog, engine, ids: Ids, options: Arc::new(options), lawmaking: Arc::default(), lookups: Arc::default() }
+        Self {
+            executor,
+            catalog,
+            engine,
+            ids: Ids,
+            options: Arc::new(options),
+            lawmaking: Arc::default(),
+            lookups: Arc::default(),
+        }
     }
 
     /// The executor.

@@ -101,7 +101,9 @@ mod tests {
             assert!(Presented::parse(&missing).is_none(), "{missing}");
             assert!(Presented::parse(&changed).is_none(), "{changed}");
         }
-        for text in [String::new(), "xak_".to_owned(), drawn.text.to_uppercase(), format!("{}0", drawn.text), "é".repeat(99)] {
+        for text in
+            [String::new(), "xak_".to_owned(), drawn.text.to_uppercase(), format!("{}0", drawn.text), "é".repeat(99)]
+        {
             assert!(Presented::parse(&text).is_none(), "{text}");
         }
     }

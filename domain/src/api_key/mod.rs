@@ -123,9 +123,7 @@ impl ApiKey {
                 return Err(Refusal::NotFound { what: "api key", id: key.to_string() });
             }
             ApiKeyAct::Revoke { .. } if self.revoked.is_some() => None,
-            ApiKeyAct::Revoke { key, reason } => {
-                Some(ApiKeyEvent::ApiKeyRevoked { key: *key, reason: reason.clone() })
-            }
+            ApiKeyAct::Revoke { key, reason } => Some(ApiKeyEvent::ApiKeyRevoked { key: *key, reason: reason.clone() }),
         })
     }
 }

@@ -3,9 +3,7 @@
 use uuid::Uuid;
 
 use super::*;
-use crate::{
-    CanonicalJson, Content, DecisionId, EngineIdentity, Evaluation, Limits, Outcome, Ruling, Usage,
-};
+use crate::{CanonicalJson, Content, DecisionId, EngineIdentity, Evaluation, Limits, Outcome, Ruling, Usage};
 
 const NOW: i64 = 1_000_000;
 
@@ -141,10 +139,8 @@ fn only_what_was_issued_is_revoked() {
     assert_eq!(ApiKey::default().status(NOW), None);
 }
 
-const FIXTURES: [(&str, &str); 2] = [
-    ("1", include_str!("fixtures/api_key_issued_v1.json")),
-    ("1", include_str!("fixtures/api_key_revoked_v1.json")),
-];
+const FIXTURES: [(&str, &str); 2] =
+    [("1", include_str!("fixtures/api_key_issued_v1.json")), ("1", include_str!("fixtures/api_key_revoked_v1.json"))];
 
 #[test]
 fn events_of_every_version_ever_recorded_are_read_and_written_as_they_were() {

@@ -76,12 +76,16 @@ fn key_id(credential: &str) -> Option<String> {
 
 /// The credential of a request: one, as `Authorization: Bearer` (RFC 6750 section 2.1).
 fn bearer(headers: &HeaderMap) -> Result<&str, Refused> {
-    const MISSING: &str = "no bearer token: send `Authorization: Bearer TOKEN`; `xagent token` mints one for development";
+    const MISSING: &str =
+        "no bearer token: send `Authorization: Bearer TOKEN`; `xagent token` mints one for development";
     let mut all = headers.get_all(names::AUTHORIZATION).iter();
     let (Some(value), None) = (all.next(), all.next()) else {
         let several = headers.contains_key(names::AUTHORIZATION);
         let why = if several { Why::Malformed } else { Why::Missing };
-        return Err(Refused::new(why, if several { "there are several `Authorization` headers: send one" } else { MISSING }));
+        return Err(Refused::new(
+            why,
+            if several { "there are several `Authorization` headers: send one" } else { MISSING },
+        ));
     };
     let text = value.to_str().map_err(|_| Refused::new(Why::Malformed, "the token holds what no token holds"))?;
     let Some((scheme, credential)) = text.split_once(' ') else { return Err(Refused::new(Why::Missing, MISSING)) };
@@ -90,7 +94,10 @@ fn bearer(headers: &HeaderMap) -> Result<&str, Refused> {
     }
     let credential = credential.trim_matches(' ');
     if credential.len() > LONGEST {
-        return Err(Refused::new(Why::TooLong, format!("the bearer token is not valid: it is longer than {LONGEST} bytes")));
+        return Err(Refused::new(
+            Why::TooLong,
+            format!("the bearer token is not valid: it is longer than {LONGEST} bytes"),
+        ));
     }
     Ok(credential)
 }

@@ -129,11 +129,13 @@ mod tests {
 
     #[test]
     fn keys_come_from_a_file_or_over_a_way_that_nobody_can_change_them_on() {
-        for good in ["https://issuer.example/jwks", "http://127.0.0.1:1/jwks", "http://[::1]:1/k", "http://localhost/k"] {
+        for good in ["https://issuer.example/jwks", "http://127.0.0.1:1/jwks", "http://[::1]:1/k", "http://localhost/k"]
+        {
             assert!(matches!(good.parse(), Ok(Place::Url(_))), "{good}");
         }
         assert!(matches!("/etc/xagent/jwks.json".parse(), Ok(Place::File(_))));
-        for bad in ["http://issuer.example/jwks", "http://10.0.0.1/k", "file:///etc/k", "ftp://127.0.0.1/k", "https://"] {
+        for bad in ["http://issuer.example/jwks", "http://10.0.0.1/k", "file:///etc/k", "ftp://127.0.0.1/k", "https://"]
+        {
             assert!(bad.parse::<Place>().is_err(), "{bad}");
         }
     }

@@ -4,15 +4,15 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use xagent_commands::Commands;
-use xagent_domain::access::RefusedRequests;
 use xagent_domain::Tenant;
+use xagent_domain::access::RefusedRequests;
 
 use super::Why;
 
@@ -136,7 +136,9 @@ impl Teller {
             let Some(first) = first else { return };
             tokio::select! { () = tokio::time::sleep(moment) => {}, () = stop.cancelled() => {} }
             let mut batch = vec![first];
-            while batch.len() < WAITING && let Ok(next) = self.inbox.try_recv() {
+            while batch.len() < WAITING
+                && let Ok(next) = self.inbox.try_recv()
+            {
                 batch.push(next);
             }
             moment = next_moment(moment, batch.len());

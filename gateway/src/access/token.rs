@@ -50,9 +50,17 @@ impl Tokens {
         };
         let Some((options, ring)) = &self.issuer else { return Err(algorithm_refused()) };
         let trusted = ring.find(algorithm, head.kid.as_deref()).await.map_err(|missing| match missing {
-            Missing::Unknown => Refused::new(Why::UnknownKey, "the bearer token is not valid: no key of its issuer has its `kid` and algorithm"),
-            Missing::Ambiguous => Refused::new(Why::UnknownKey, "the bearer token is not valid: it names no `kid`, and its issuer has several keys"),
-            Missing::Away => Refused::new(Why::KeysAway, "the keys of the token issuer cannot be got right now; try again"),
+            Missing::Unknown => Refused::new(
+                Why::UnknownKey,
+                "the bearer token is not valid: no key of its issuer has its `kid` and algorithm",
+            ),
+            Missing::Ambiguous => Refused::new(
+                Why::UnknownKey,
+                "the bearer token is not valid: it names no `kid`, and its issuer has several keys",
+            ),
+            Missing::Away => {
+                Refused::new(Why::KeysAway, "the keys of the token issuer cannot be got right now; try again")
+            }
         })?;
         let audiences = options.audiences.iter().map(String::as_str).collect();
         let (issuer, names) = (options.issuer.as_str(), &options.names);
@@ -82,7 +90,7 @@ fn verified(token: &str, check: &Check<'_>) -> Result<Known, Refused> {
     let claims = decoded.map_err(|error| unfit(error.kind()))?.claims;
     let principal = principal(&claims, check.names)?;
     let expires_s = claims.get("exp").and_then(Value::as_f64).unwrap_or_default();
-    #[expect(clippy::cast_possible_truncation, reason = "a float that does not fit becomes the nearest that does")]
+    // What does not fit becomes the nearest that does.
     let until_s = (expires_s as i64).saturating_add(LEEWAY_S.cast_signed());
     Ok(Known { principal, credential: None, until_s })
 }

@@ -17,7 +17,14 @@ pub struct IssuerArgs {
     #[arg(long, env = "XAGENT_JWT_ISSUER", value_name = "ISSUER", help_heading = "Tokens")]
     jwt_issuer: Option<String>,
     /// An audience (`aud`) of which tokens must have one; may be repeated
-    #[arg(long = "jwt-audience", env = "XAGENT_JWT_AUDIENCE", value_delimiter = ',', default_value = "xagent", value_name = "AUDIENCE", help_heading = "Tokens")]
+    #[arg(
+        long = "jwt-audience",
+        env = "XAGENT_JWT_AUDIENCE",
+        value_delimiter = ',',
+        default_value = "xagent",
+        value_name = "AUDIENCE",
+        help_heading = "Tokens"
+    )]
     jwt_audiences: Vec<String>,
     /// The claim that holds the tenant, or a JSON pointer to it; a token without it is refused. By default `tenant`, which may be missing
     #[arg(long, env = "XAGENT_JWT_TENANT_CLAIM", value_name = "CLAIM", help_heading = "Tokens")]

@@ -119,9 +119,16 @@ fn line(key: &Value, paint: Paint) -> String {
     let status = if status.trim() == "active" { paint.good(&status) } else { paint.notable(&status) };
     let until = key["expires_at_us"].as_i64().and_then(chrono::DateTime::from_timestamp_micros);
     let until = until.map(|at| at.format("%Y-%m-%d").to_string()).unwrap_or_default();
-    format!("{}  {status}  until {until}  {:<12}  {:<16}  {} {}", text("key"), text("principal"), text("name"), all("scopes"), all("roles"))
-        .trim_end()
-        .to_owned()
+    format!(
+        "{}  {status}  until {until}  {:<12}  {:<16}  {} {}",
+        text("key"),
+        text("principal"),
+        text("name"),
+        all("scopes"),
+        all("roles")
+    )
+    .trim_end()
+    .to_owned()
 }
 
 impl Revoke {

@@ -20,7 +20,13 @@ pub struct LimitArgs {
     #[arg(long, env = "XAGENT_REQUESTS_PER_PRINCIPAL", default_value_t = 256, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=65_536), help_heading = "Limits")]
     requests_per_principal: u32,
     /// Requests of one principal in a minute, at all servers together; 0 bounds nothing
-    #[arg(long, env = "XAGENT_RATE_PER_MINUTE", default_value_t = 30_000, value_name = "COUNT", help_heading = "Limits")]
+    #[arg(
+        long,
+        env = "XAGENT_RATE_PER_MINUTE",
+        default_value_t = 30_000,
+        value_name = "COUNT",
+        help_heading = "Limits"
+    )]
     rate_per_minute: u32,
     /// Of these, how many may come at once
     #[arg(long, env = "XAGENT_RATE_BURST", default_value_t = 5_000, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=10_000_000), help_heading = "Limits")]

@@ -9,8 +9,8 @@ use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
-use super::bundle_keys::BundleKeys;
 use super::access::IssuerArgs;
+use super::bundle_keys::BundleKeys;
 use super::engine::EngineArgs;
 use super::limits::{LimitArgs, TlsArgs};
 use super::log::Log;

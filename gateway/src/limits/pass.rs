@@ -2,9 +2,9 @@
 
 use xagent_domain::Principal;
 
+use super::Limits;
 use super::rate::Standing;
 use super::slots::{Full, Slot};
-use super::Limits;
 use crate::access::{Refused, Why};
 
 /// A request that was let in.

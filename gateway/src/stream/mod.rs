@@ -64,7 +64,15 @@ impl Streams {
     pub fn new(commands: Commands, options: StreamOptions, stop: CancellationToken) -> Self {
         let window = Window::new(options.window_bytes);
         let shelf = Shelf::new(commands.ledger().clone(), options.window_bytes);
-        Self(Arc::new(Shared { commands, options, window, shelf, readers: watch::Sender::default(), stop, revocations: AtomicU64::default() }))
+        Self(Arc::new(Shared {
+            commands,
+            options,
+            window,
+            shelf,
+            readers: watch::Sender::default(),
+            stop,
+            revocations: AtomicU64::default(),
+        }))
     }
 
     fn ledger(&self) -> &Ledger {
