@@ -1,9 +1,10 @@
 //! The size of a request's head. What does not even fit into the connection's buffer is refused there, without a word.
 
 use axum::extract::Request;
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, StatusCode, Version};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use axum_server::ConnectionShutdown;
 
 use super::{HEADER_BYTES, HEADERS, TARGET_BYTES};
 use crate::problem::{Problem, ProblemType};
@@ -11,6 +12,9 @@ use crate::trace::Trace;
 
 /// Lets a request pass whose head is not too large, and gives it a trace where it has none.
 pub async fn sized(mut request: Request, next: Next) -> Response {
+    if request.version() > Version::HTTP_11 {
+        return other_version(&request);
+    }
     let trace = Trace::of(request.headers().get("traceparent").and_then(|value| value.to_str().ok()));
     let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
     if target > TARGET_BYTES {
@@ -27,6 +31,14 @@ pub async fn sized(mut request: Request, next: Next) -> Response {
         request.headers_mut().insert("traceparent", value);
     }
     next.run(request).await
+}
+
+/// HTTP/2 is not spoken here: its connections are bounded by other means than those that are in force.
+fn other_version(request: &Request) -> Response {
+    if let Some(connection) = request.extensions().get::<ConnectionShutdown>() {
+        connection.graceful_shutdown();
+    }
+    (StatusCode::HTTP_VERSION_NOT_SUPPORTED, "HTTP/1.1 is spoken here\n").into_response()
 }
 
 fn bytes(headers: &HeaderMap) -> usize {

@@ -37,9 +37,9 @@ pub async fn serve(listening: Listening, routes: Router, stop: CancellationToken
     let Listening { listener, patient, tls, limits, drain } = listening;
     let (handle, patience) = (Handle::<SocketAddr>::new(), limits.drain);
     let mut server = axum_server::from_tcp(listener)?.handle(handle.clone());
-    let http = server.http_builder();
-    *http = http.clone().http1_only();
-    http.http1().header_read_timeout(limits.head).max_buf_size(HEAD_BYTES).max_headers(MOST_HEADERS);
+    // The first head is not read by what reads the others: it has a time of its own.
+    server = server.first_request_timeout(limits.head);
+    server.http_builder().http1().header_read_timeout(limits.head).max_buf_size(HEAD_BYTES).max_headers(MOST_HEADERS);
     let ending = end(handle, drain, patience, stop.clone());
     let routes = routes.into_make_service_with_connect_info::<SocketAddr>();
     let Some((files, config)) = tls else {
