@@ -13,8 +13,8 @@ mod work;
 
 pub use ambient::{Ids, SystemClock};
 pub use api::{
-    Activated, Caller, Commands, CommandsOptions, Done, PlannerRequest, ProposedCall, Published, RunRequest,
-    StartedRun, ToolRequest,
+    Activated, Caller, Commands, CommandsOptions, Done, IssuedKey, KeyHolder, KeyRefusal, KeyRequest, PlannerRequest,
+    ProposedCall, Published, RunRequest, StartedRun, ToolRequest,
 };
 pub use error::{CommandError, InvalidInput};
 pub use governed::{Allowed, Executor, Law, ToolCall};

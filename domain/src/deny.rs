@@ -21,6 +21,8 @@ pub enum DenyCode {
     Denied,
     /// A URL that cannot be read.
     InvalidUrl,
+    /// An api key that would grant more than its issuer has, or that an api key would issue.
+    KeyExceedsIssuer,
     /// A role is needed that the principal does not have.
     MissingRole,
     /// A scope is needed that the token does not grant.
@@ -67,7 +69,7 @@ pub enum DenyCode {
 
 impl DenyCode {
     /// All of them, in order.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Self::AmountInvalid,
         Self::ApprovalInvalid,
         Self::ApprovalRefused,
@@ -77,6 +79,7 @@ impl DenyCode {
         Self::DangerousCode,
         Self::Denied,
         Self::InvalidUrl,
+        Self::KeyExceedsIssuer,
         Self::MissingRole,
         Self::MissingScope,
         Self::MissingToolRole,
@@ -112,6 +115,7 @@ impl DenyCode {
             Self::DangerousCode => "dangerous_code",
             Self::Denied => "denied",
             Self::InvalidUrl => "invalid_url",
+            Self::KeyExceedsIssuer => "key_exceeds_issuer",
             Self::MissingRole => "missing_role",
             Self::MissingScope => "missing_scope",
             Self::MissingToolRole => "missing_tool_role",

@@ -86,6 +86,8 @@ ids! {
     DecisionId, "dec", "a decision id (dec_ and 32 hex digits)";
     /// Names an approval.
     ApprovalId, "appr", "an approval id (appr_ and 32 hex digits)";
+    /// Names an api key; no secret.
+    ApiKeyId, "key", "an api key id (key_ and 32 hex digits)";
 }
 
 /// Whose events these are. It comes from the token; no query crosses it.

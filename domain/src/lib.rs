@@ -4,6 +4,7 @@
 //! synchronous: no clock, no I/O, no randomness. Time and ids come in as values.
 
 pub mod access;
+pub mod api_key;
 pub mod bundle;
 mod canonical;
 mod content;
@@ -34,7 +35,7 @@ pub use decision::{
 };
 pub use deny::DenyCode;
 pub use digest::{Digest, DigestError};
-pub use id::{ApprovalId, CallId, CommandId, DecisionId, GoalId, IdError, RunId, Tenant};
+pub use id::{ApiKeyId, ApprovalId, CallId, CommandId, DecisionId, GoalId, IdError, RunId, Tenant};
 pub use input::{command_inquiry, tool_inquiry};
 pub use principal::Principal;
 pub use question::{Context, Inquiry, Intent, Question, Usage};

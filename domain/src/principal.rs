@@ -20,3 +20,11 @@ pub struct Principal {
     /// Roles, sorted.
     pub roles: BTreeSet<String>,
 }
+
+impl Principal {
+    /// Whether it has this scope; `*` stands for every scope, `tool:*` for those of every tool.
+    pub fn holds_scope(&self, scope: &str) -> bool {
+        let has = |held: &str| self.scopes.contains(held);
+        has(scope) || has("*") || (scope.starts_with("tool:") && has("tool:*"))
+    }
+}

@@ -19,6 +19,9 @@ pub struct Metadata {
     pub causation_id: String,
     /// W3C Trace Context.
     pub traceparent: String,
+    /// The api key the actor came with; empty where it was a token, or the worker.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub credential: String,
 }
 
 /// An event read from the ledger, payload and metadata as the exact recorded text.

@@ -8,7 +8,9 @@ use xagent_policies::Trust;
 use xagent_projections::Place;
 use xagent_tree::Signer;
 
-use crate::access::Secret;
+use crate::access::{IssuerOptions, KeyOptions, Secret};
+use crate::limits::LimitOptions;
+use crate::listen::TlsFiles;
 use crate::stream::StreamOptions;
 
 /// A server's configuration, complete.
@@ -22,8 +24,14 @@ pub struct Configuration {
     pub redis_url: String,
     /// Where to listen; port 0 takes a free one.
     pub listen: SocketAddr,
-    /// What development tokens are signed with.
-    pub secret: Secret,
+    /// What development tokens are signed with; none where none are taken.
+    pub secret: Option<Secret>,
+    /// Whose tokens are taken beside those.
+    pub issuer: Option<(IssuerOptions, KeyOptions)>,
+    /// What a caller may ask for.
+    pub limits: LimitOptions,
+    /// The certificate; none where connections are in the clear.
+    pub tls: Option<TlsFiles>,
     /// Folders in which the workspaces of runs must lie.
     pub workspaces: Vec<PathBuf>,
     /// What the tree is signed with.

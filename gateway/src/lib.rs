@@ -6,6 +6,8 @@ mod access;
 pub mod cli;
 mod configuration;
 mod evidence;
+mod limits;
+mod listen;
 mod opa_event;
 mod problem;
 mod recordings;

@@ -11,7 +11,6 @@ use xagent_domain::governed::Refusal;
 use xagent_ledger::LedgerError;
 use xagent_policies::Finding;
 
-use crate::access::TokenError;
 use crate::trace::Trace;
 
 /// Characters of a wrong value that are said back.
@@ -60,6 +59,12 @@ problems! {
     /// The bundle does not pass the gate.
     BundleRefused = "bundle-refused", UNPROCESSABLE_ENTITY, "Bundle refused",
         "Mend what `findings` names; `xagent policy check` says the same without a server.";
+    /// Path and query are too long.
+    TargetTooLong = "target-too-long", URI_TOO_LONG, "Path too long",
+        "Send a shorter path and query.";
+    /// There are too many headers, or they are too large.
+    HeadersTooLarge = "headers-too-large", REQUEST_HEADER_FIELDS_TOO_LARGE, "Headers too large",
+        "Send fewer or smaller headers.";
     /// The body is too large.
     TooLarge = "too-large", PAYLOAD_TOO_LARGE, "Body too large",
         "Send less, or ask for less.";
@@ -292,12 +297,6 @@ impl From<LedgerError> for Problem {
             LedgerError::Archived { .. } => Self::new(ProblemType::Archived, error.to_string()),
             LedgerError::Failed { .. } | LedgerError::Archive { .. } => internal(&error),
         }
-    }
-}
-
-impl From<TokenError> for Problem {
-    fn from(error: TokenError) -> Self {
-        Self::new(ProblemType::Unauthenticated, error.to_string()).at("Authorization")
     }
 }
 

@@ -1,28 +1,31 @@
 //! The composition root of a server: the list of its parts, their start and their orderly end.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
+use axum_server::tls_rustls::RustlsConfig;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use xagent_commands::{
     Commands, CommandsOptions, Executor, Law, SystemClock, SystemResolver, Toolkit, Worker, WorkerOptions,
 };
-use xagent_domain::Limits;
+use xagent_domain::Limits as EngineLimits;
 use xagent_ledger::{Ledger, LedgerOptions, Notary};
 use xagent_opa::{OpaError, OpaOptions, OpaServer};
 use xagent_policies::{Bundle, Embedded, PolicyEngine};
-use xagent_projections::{Bus, CheckpointMirror, CheckpointRelay, Relay, RunProjector, RunViews};
+use xagent_projections::{Bus, CheckpointMirror, CheckpointRelay, RateCounters, Relay, RunProjector, RunViews};
 use xagent_sandbox::{Sandbox, SandboxError};
 
+use crate::access::{KeyRing, SourceError, Tally, Tokens};
 use crate::configuration::{Configuration, Engine, Opa, Signing};
+use crate::limits::{Drain, Limits};
+use crate::listen::{Listening, Patient, TlsError, serve};
 use crate::rest::extract::InFlight;
 use crate::rest::{Doors, router};
-use crate::stream::{Patient, Peer, Streams, feed};
+use crate::stream::{Streams, feed};
 
-/// How long the parts of a stopping server may take to come to their end.
+/// How long the other parts of a stopping server may take to come to their end.
 const DRAIN: Duration = Duration::from_secs(20);
 
 /// Why a server did not start.
@@ -46,12 +49,20 @@ pub enum StartError {
     /// OPA's address makes no sense.
     #[error("OPA: {0}")]
     Opa(#[from] OpaError),
+    /// There are no keys to be had from where they are said to be.
+    #[error("the token issuer's keys: {0}")]
+    Keys(#[from] SourceError),
+    /// There is no TLS.
+    #[error("TLS: {0}")]
+    Tls(#[from] TlsError),
 }
 
 /// A running server.
 pub struct Server {
     /// Where it listens.
     pub address: SocketAddr,
+    /// How long what is under way at the doors may take when they close.
+    drain: Duration,
     /// The end of the doors, then of the workers, then of the relay and the views.
     stages: [CancellationToken; 3],
     doors: JoinHandle<()>,
@@ -64,13 +75,13 @@ impl Server {
     /// Starts every part. Postgres, NATS and Redis may be away: `/readyz` says so.
     pub async fn start(configuration: &Configuration) -> Result<Self, StartError> {
         let listen = configuration.listen;
-        let listener = TcpListener::bind(listen).await.map_err(|error| StartError::Listen(listen, error))?;
+        let listener = TcpListener::bind(listen).map_err(|error| StartError::Listen(listen, error))?;
         let address = listener.local_addr().map_err(|error| StartError::Listen(listen, error))?;
 
         let clock = Arc::new(SystemClock);
         let ledger = Ledger::connect(&configuration.database_url, clock.clone(), LedgerOptions::default())?;
         let engine = engine(&configuration.engine)?;
-        let limits = Limits { timeout_ms: configuration.engine.timeout_ms };
+        let limits = EngineLimits { timeout_ms: configuration.engine.timeout_ms };
         let law = Law::new(engine.clone(), limits, configuration.engine.concurrency);
         let executor = Executor::new(ledger.clone(), law, clock.clone());
         let approval_ttl_us = i64::from(configuration.approval_ttl_s) * 1_000_000;
@@ -95,7 +106,17 @@ impl Server {
         let stock = Bundle::stock()?;
 
         let stages: [CancellationToken; 3] = Default::default();
-        let secret = Arc::new(configuration.secret.clone());
+        let issuer = configuration.issuer.clone().map(|(options, keys)| Ok((options, KeyRing::new(keys)?)));
+        let tokens =
+            Tokens { secret: configuration.secret.clone(), issuer: issuer.transpose().map_err(StartError::Keys)? };
+        let ring = tokens.issuer.as_ref().map(|(_, ring)| tokio::spawn(ring.clone().run(stages[1].clone())));
+        let (tally, teller) = Tally::new(commands.clone());
+        let limits = Limits::new(configuration.limits.clone(), RateCounters::connect(&configuration.redis_url)?);
+        let drain = Drain::new(stages[0].clone());
+        let tls = match configuration.tls.clone() {
+            None => None,
+            Some(files) => Some((files.clone(), RustlsConfig::from_config(files.load().await?))),
+        };
         let (bundle_trust, notary_too) = (configuration.bundle_trust.clone(), notary.clone());
         let streams = Streams::new(commands.clone(), configuration.streams.clone(), stages[0].clone());
         let routes = Doors {
@@ -103,14 +124,19 @@ impl Server {
             views,
             bus,
             notary: notary_too,
-            secret,
+            tokens: Arc::new(tokens),
+            tally,
+            limits: Arc::new(limits),
+            drain: drain.clone(),
             bundle_trust,
             streams: streams.clone(),
             in_flight: InFlight::default(),
             kit,
         };
-        let listener = Patient { listener, stall: configuration.streams.stall };
-        let doors = tokio::spawn(serve(listener, router(routes), stages[0].clone()));
+        let limits = configuration.limits.clone();
+        let patient = Patient::new(configuration.streams.stall, limits.connections);
+        let listening = Listening { listener, patient, tls, limits, drain };
+        let doors = tokio::spawn(doors(listening, router(routes), stages[0].clone()));
         let streams = tokio::spawn(feed(streams, stages[0].clone()));
         let workers = tokio::spawn(govern(commands, stock, worker, stages[1].clone()));
         let mut readers = vec![
@@ -119,8 +145,11 @@ impl Server {
             tokio::spawn(projector.run(stages[2].clone())),
             tokio::spawn(notary.run(stages[2].clone())),
         ];
+        readers.push(tokio::spawn(teller.run(stages[1].clone())));
+        readers.extend(ring);
         readers.extend(mirror.map(|mirror| tokio::spawn(mirror.run(stages[2].clone()))));
-        Ok(Self { address, stages, doors, streams, workers, readers })
+        let drain = configuration.limits.drain + DRAIN;
+        Ok(Self { address, drain, stages, doors, streams, workers, readers })
     }
 
     /// Stops the doors and the streams, lets the workers end their steps, lets the relay and the views go, in this order.
@@ -128,26 +157,24 @@ impl Server {
         let [doors, workers, readers] = self.stages;
         doors.cancel();
         // Upgraded connections are no longer the doors'.
-        let ((), ()) = tokio::join!(ended("doors", self.doors), ended("streams", self.streams));
+        let ((), ()) = tokio::join!(ended("doors", self.doors, self.drain), ended("streams", self.streams, self.drain));
         workers.cancel();
-        ended("workers", self.workers).await;
+        ended("workers", self.workers, DRAIN).await;
         readers.cancel();
         for reader in self.readers {
-            ended("readers", reader).await;
+            ended("readers", reader, DRAIN).await;
         }
     }
 }
 
-async fn ended(part: &str, task: JoinHandle<()>) {
-    if tokio::time::timeout(DRAIN, task).await.is_err() {
+async fn ended(part: &str, task: JoinHandle<()>, patience: Duration) {
+    if tokio::time::timeout(patience, task).await.is_err() {
         tracing::warn!(part, "server.stop.late");
     }
 }
 
-async fn serve(listener: Patient, routes: axum::Router, stop: CancellationToken) {
-    let routes = routes.into_make_service_with_connect_info::<Peer>();
-    let served = axum::serve(listener, routes).with_graceful_shutdown(stop.cancelled_owned()).await;
-    if let Err(error) = served {
+async fn doors(listening: Listening, routes: axum::Router, stop: CancellationToken) {
+    if let Err(error) = serve(listening, routes, stop).await {
         tracing::error!(error = %error, "server.doors.failed");
     }
 }
@@ -182,7 +209,7 @@ pub async fn detected() -> Result<Arc<dyn Sandbox>, SandboxError> {
 }
 
 fn engine(configuration: &Engine) -> Result<Arc<dyn PolicyEngine>, StartError> {
-    let limits = Limits { timeout_ms: configuration.timeout_ms };
+    let limits = EngineLimits { timeout_ms: configuration.timeout_ms };
     let Some(Opa { url, bundle_file }) = configuration.opa.clone() else {
         return Ok(Arc::new(Embedded::new(limits)));
     };

@@ -145,6 +145,7 @@ where
                     correlation_id: known("correlation_id"),
                     causation_id: known("causation_id"),
                     traceparent: known("traceparent"),
+                    credential: known("credential"),
                 },
                 command: None,
             })

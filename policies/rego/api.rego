@@ -22,6 +22,8 @@ allow if {
 	role_ok
 	ownership_ok
 	duty_ok
+	key_ok
+	law_tenant_ok
 }
 
 required_scope := data.config.commands[input.command.name]
@@ -90,6 +92,41 @@ duty_ok if {
 	input.approval.proposed_by != input.principal.id
 }
 
+default key_ok := false
+
+# A key grants what its issuer has at most, and keys issue no keys: what one is given ends with it.
+key_ok if input.command.name != "api_key.issue"
+
+key_ok if {
+	input.command.attributes.credential == "token"
+	every scope in split(input.command.attributes.scopes, " ") {
+		grantable_scope(scope)
+	}
+	every role in split(input.command.attributes.roles, " ") {
+		grantable_role(role)
+	}
+}
+
+default law_tenant_ok := false
+
+# One law decides for all tenants, so one tenant makes it.
+law_tenant_ok if startswith(input.command.name, "bundle.") == false
+
+law_tenant_ok if input.principal.tenant == data.config.law_tenant
+
+grantable_scope(scope) if scope == ""
+
+grantable_scope(scope) if base.has_scope(scope)
+
+grantable_scope(scope) if {
+	startswith(scope, "tool:")
+	base.has_scope("tool:*")
+}
+
+grantable_role(role) if role == ""
+
+grantable_role(role) if role in input.principal.roles
+
 default reasons := [{"code": "denied", "message": "no rule allows this command", "rule": "xagent.api"}]
 
 reasons := [] if allow
@@ -142,6 +179,16 @@ deny contains base.reason("read_only_role", "xagent.api.role_ok", message) if {
 deny contains base.reason("not_your_run", "xagent.api.ownership_ok", message) if {
 	ownership_ok == false
 	message := concat("", ["the run belongs to `", input.run.principal, "`"])
+}
+
+deny contains base.reason("wrong_tenant", "xagent.api.law_tenant_ok", message) if {
+	law_tenant_ok == false
+	message := concat("", ["the law of all tenants is made by the tenant `", data.config.law_tenant, "`"])
+}
+
+deny contains base.reason("key_exceeds_issuer", "xagent.api.key_ok", message) if {
+	key_ok == false
+	message := "a key can grant only what its issuer has, and is issued with a token, not with a key"
 }
 
 deny contains base.reason("self_approval", "xagent.api.duty_ok", message) if {

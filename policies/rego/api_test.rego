@@ -4,12 +4,22 @@ import data.xagent.api
 
 asks(name, scopes) := {
 	"approval": null,
-	"command": {"aggregate": "run", "attributes": {}, "id": "run_1", "name": name},
+	"command": {"aggregate": "run", "attributes": key_attributes("token", "", ""), "id": "run_1", "name": name},
 	"context": {"now_us": 1000, "usage": {"commands_last_minute": 0, "tool_calls_last_minute": 0}},
 	"principal": {"id": "alice", "roles": [], "scopes": scopes, "tenant": "default"},
 	"run": {"agent": "a", "id": "run_1", "principal": "alice", "status": "running"},
 	"tenant": "default",
 }
+
+key_attributes(credential, scopes, roles) := {"credential": credential, "roles": roles, "scopes": scopes}
+
+issues(credential, scopes, roles) := object.union(
+	asks("api_key.issue", ["api_key:write", "run:read", "tool:*"]),
+	{
+		"command": {"attributes": key_attributes(credential, scopes, roles)},
+		"principal": {"roles": ["operator"]},
+	},
+)
 
 codes(document) := {reason.code | some reason in document.deny}
 
@@ -155,4 +165,42 @@ test_an_empty_input_is_denied_with_a_reason if {
 	document := api.decision with input as {}
 	document.allow == false
 	count(document.deny) > 0
+}
+
+test_a_key_grants_what_its_issuer_has if {
+	document := api.decision with input as issues("token", "run:read tool:read_file", "operator")
+	document.allow
+}
+
+test_a_key_grants_no_more_than_its_issuer_has if {
+	every request in [
+		issues("token", "run:start", ""),
+		issues("token", "run:read *", ""),
+		issues("token", "run:read", "auditor"),
+	] {
+		document := api.decision with input as request
+		document.allow == false
+		codes(document) == {"key_exceeds_issuer"}
+	}
+}
+
+test_a_key_issues_no_keys if {
+	document := api.decision with input as issues("api_key", "run:read", "")
+	document.allow == false
+	codes(document) == {"key_exceeds_issuer"}
+}
+
+test_a_key_of_which_nothing_is_known_is_not_issued if {
+	request := json.patch(asks("api_key.issue", ["*"]), [{"op": "remove", "path": "/command/attributes/scopes"}])
+	document := api.decision with input as request
+	document.allow == false
+}
+
+test_one_tenant_makes_the_law_of_all if {
+	every name in ["bundle.publish", "bundle.activate", "bundle.retire"] {
+		of_another := object.union(asks(name, ["*"]), {"principal": {"tenant": "other"}, "tenant": "other"})
+		document := api.decision with input as of_another
+		document.allow == false
+		codes(document) == {"wrong_tenant"}
+	}
 }

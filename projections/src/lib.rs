@@ -4,10 +4,12 @@
 
 mod bus;
 mod checkpoints;
+mod rates;
 mod relay;
 mod runs;
 
 pub use bus::{Bus, CHECKPOINTS, STREAM};
 pub use checkpoints::{CheckpointMirror, CheckpointRelay, Place, PlaceError};
+pub use rates::{Rate, RateCounters, Taken};
 pub use relay::{CloudEvent, Relay, subject};
 pub use runs::{RunProjector, RunView, RunViews, ViewError};

@@ -9,6 +9,7 @@ use postgres_es::PostgresEventRepository;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use xagent_domain::access::{Access, AccessEvent};
+use xagent_domain::api_key::{ApiKey, ApiKeyEvent};
 use xagent_domain::bundle::{BundleEvent, Bundles};
 use xagent_domain::decision_log::{DecisionLog, DecisionLogEvent};
 use xagent_domain::run::{Run, RunEvent};
@@ -104,6 +105,7 @@ async fn stock_cqrs_es_reads_every_stream_and_every_event_there_is() {
     record_all::<Bundles>(&ledger).await;
     record_all::<Tool>(&ledger).await;
     record_all::<Access>(&ledger).await;
+    record_all::<ApiKey>(&ledger).await;
     record_all::<DecisionLog>(&ledger).await;
     let streams = "SELECT DISTINCT aggregate_type, aggregate_id FROM events";
     let streams: Vec<(String, String)> = sqlx::query_as(streams).fetch_all(&pool).await.unwrap();
@@ -114,6 +116,7 @@ async fn stock_cqrs_es_reads_every_stream_and_every_event_there_is() {
             "bundle" => read::<Bundles>(&pool, &ledger, id, &mut seen).await,
             "tool" => read::<Tool>(&pool, &ledger, id, &mut seen).await,
             "access" => read::<Access>(&pool, &ledger, id, &mut seen).await,
+            "api_key" => read::<ApiKey>(&pool, &ledger, id, &mut seen).await,
             "decision_log" => read::<DecisionLog>(&pool, &ledger, id, &mut seen).await,
             other => panic!("aggregates of the kind `{other}` are new: read them here, and record their events"),
         }
@@ -123,6 +126,7 @@ async fn stock_cqrs_es_reads_every_stream_and_every_event_there_is() {
         (Bundles::TYPE, all::<BundleEvent>()),
         (Tool::TYPE, all::<ToolEvent>()),
         (Access::TYPE, all::<AccessEvent>()),
+        (ApiKey::TYPE, all::<ApiKeyEvent>()),
         (DecisionLog::TYPE, all::<DecisionLogEvent>()),
     ];
     assert_eq!(seen, every.map(|(kind, names)| (kind.to_owned(), names)).into());

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod agentdojo;
+mod api_keys;
 mod approvals;
 mod archive;
 mod builtins;
@@ -13,10 +14,12 @@ mod compatibility;
 mod crash;
 mod decision_logs;
 mod doors;
+mod every_route;
 mod evidence;
 mod idempotency;
 mod law;
 mod ledger;
+mod limits;
 mod live;
 mod live_ends;
 mod live_many;
@@ -40,6 +43,7 @@ mod schemathesis;
 mod sandbox;
 mod secrets;
 mod settings;
+mod shutdown;
 mod snapshots;
 mod ssrf;
 mod subscription;
@@ -47,4 +51,7 @@ mod switch;
 mod tail;
 mod tamper;
 mod tamper_matrix;
+mod tls;
+mod token_attacks;
+mod token_issuer;
 mod world;

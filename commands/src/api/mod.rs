@@ -2,9 +2,11 @@
 
 mod approvals;
 mod calls;
+mod keys;
 mod law;
 mod logs;
 mod runs;
+mod secret;
 mod tools;
 
 use std::path::PathBuf;
@@ -12,12 +14,14 @@ use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::Serialize;
+use xagent_domain::access::RefusedRequests;
 use xagent_domain::governed::Governed;
-use xagent_domain::{Blob, CanonicalJson, CommandId, Intent, Metadata, Principal};
+use xagent_domain::{ApiKeyId, Blob, CanonicalJson, CommandId, Intent, Metadata, Principal, Tenant};
 use xagent_ledger::{CommandKey, Ledger, Receipt};
 use xagent_policies::PolicyEngine;
 
 pub use calls::{ProposedCall, ToolRequest};
+pub use keys::{IssuedKey, KeyHolder, KeyRefusal, KeyRequest};
 pub use law::{Activated, Published};
 pub use runs::{PlannerRequest, RunRequest, StartedRun};
 
@@ -34,6 +38,8 @@ pub struct Caller {
     pub traceparent: String,
     /// The idempotency key, if one was given.
     pub key: Option<CommandId>,
+    /// The api key the principal came with; none where it was a token.
+    pub credential: Option<ApiKeyId>,
 }
 
 /// Bounds of what commands may ask for.
@@ -66,6 +72,7 @@ pub struct Commands {
     options: Arc<CommandsOptions>,
     lawmaking: Arc<law::Lawmaking>,
     expected: Option<u64>,
+    lookups: Arc<keys::Lookups>,
 }
 
 /// What a command is about, before it becomes a request.
@@ -89,6 +96,7 @@ impl Commands {
             options: Arc::new(options),
             lawmaking: Arc::default(),
             expected: None,
+            lookups: Arc::default(),
         }
     }
 
@@ -134,10 +142,15 @@ impl Commands {
         aggregate: &str,
         id: &str,
     ) -> Result<(), CommandError> {
-        let audit = matches!(name, "read.events" | "read.decisions" | "read.evidence");
+        let audit = matches!(name, "read.events" | "read.decisions" | "read.evidence" | "read.api_keys");
         let intent = intent(caller, name, aggregate, id.to_owned(), &[]);
         let metadata = self.metadata(caller, if aggregate == "run" { id } else { "" });
         self.executor.authorise_read(&intent, audit, &metadata).await
+    }
+
+    /// Records requests that were refused before the law was asked.
+    pub async fn record_refused(&self, tenant: &Tenant, refused: Vec<RefusedRequests>) -> Result<(), CommandError> {
+        self.executor.record_refused(tenant, refused, &self.system_metadata("system:doors", "")).await
     }
 
     async fn carry_out<D: Governed>(
@@ -164,6 +177,7 @@ impl Commands {
             correlation_id: correlation_id.to_owned(),
             causation_id: String::new(),
             traceparent: caller.traceparent.clone(),
+            credential: caller.credential.map(|key| key.to_string()).unwrap_or_default(),
         }
     }
 
@@ -175,6 +189,7 @@ impl Commands {
             correlation_id: correlation_id.to_owned(),
             causation_id: String::new(),
             traceparent: String::new(),
+            credential: String::new(),
         }
     }
 }

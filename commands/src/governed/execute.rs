@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use xagent_domain::access::{Access, AccessEvent};
+use xagent_domain::access::{Access, AccessEvent, RefusedRequests};
 use xagent_domain::governed::{Command, Governed, Refusal};
 use xagent_domain::{Blob, Context, DecisionMade, Intent, Metadata, Principal, Tenant, Usage};
 use xagent_ledger::{Append, Clock, CommandKey, Committed, Expected, Ledger, LedgerError, Receipt};
@@ -221,6 +221,16 @@ impl Executor {
         let Some((code, message)) = refusal.of_an_approval() else { return Ok(()) };
         let (command, code, message) = (Box::new(intent.clone()), code.to_owned(), message.to_owned());
         self.keep(tenant, AccessEvent::CommandRefused { command, code, message }, Vec::new(), metadata).await
+    }
+
+    /// Records requests that were refused before the law was asked.
+    pub(crate) async fn record_refused(
+        &self,
+        tenant: &Tenant,
+        refused: Vec<RefusedRequests>,
+        metadata: &Metadata,
+    ) -> Result<(), CommandError> {
+        self.keep(tenant, AccessEvent::RequestsRefused { refused }, Vec::new(), metadata).await
     }
 
     async fn record(

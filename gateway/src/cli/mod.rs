@@ -1,5 +1,6 @@
 //! The command line.
 
+mod access;
 mod archive;
 mod bundle_keys;
 mod client;
@@ -10,7 +11,9 @@ mod error;
 mod evidence;
 mod follow;
 mod home;
+mod keys;
 mod ledger;
+mod limits;
 mod log;
 mod migrate;
 mod model;
@@ -71,6 +74,7 @@ const EXAMPLES: &str = "Examples:
   xagent replay --all                         the same for every run
   xagent ledger proof 42 > proof.json         prove that event 42 is in the ledger
   xagent evidence export run.xe --run run_0193... write a run and its proofs for a stranger
+  xagent keys issue --name ci --scope run:start
   xagent token --subject alice --scope run:read --scope audit:read
   xagent policy publish ./my-policies --activate";
 
@@ -104,6 +108,9 @@ enum Command {
     Decisions(decisions::Decisions),
     /// Try to break out of the sandbox that `run_code` would use here, and say what isolates it
     Sandbox(sandbox::Sandbox),
+    /// Issue, list and revoke api keys
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
     /// Mint a development token
     Token(token::Token),
     /// Bring the database schema up to date
@@ -158,6 +165,7 @@ pub fn main() -> ExitCode {
             Command::Policy(policy) => policy.run(&context).await,
             Command::Decisions(decisions) => decisions.run(&context).await,
             Command::Sandbox(sandbox) => sandbox.run(&context).await,
+            Command::Keys(keys) => keys.run(&context).await,
             Command::Token(token) => token.run(&context),
             Command::Migrate(migrate) => migrate.run(&context).await,
             Command::Config(config) => config.run(&context),

@@ -9,13 +9,16 @@ use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
+use super::access::IssuerArgs;
 use super::bundle_keys::BundleKeys;
 use super::engine::EngineArgs;
+use super::limits::{LimitArgs, TlsArgs};
 use super::log::Log;
 use super::model::ModelArgs;
 use super::streams::StreamArgs;
 use super::tools_file::ToolsFile;
 use super::{CliError, Context, Home};
+use crate::access::Secret;
 use crate::configuration::Configuration;
 use crate::server::Server;
 
@@ -70,6 +73,12 @@ pub struct Serve {
     /// The file that holds the token secret; XAGENT_JWT_SECRET may hold the secret itself
     #[arg(long, env = "XAGENT_JWT_SECRET_FILE", value_name = "FILE")]
     secret_file: Option<PathBuf>,
+    #[command(flatten)]
+    issuer: IssuerArgs,
+    #[command(flatten)]
+    limits: LimitArgs,
+    #[command(flatten)]
+    tls: TlsArgs,
     /// A folder in which workspaces of runs may lie; may be repeated
     #[arg(long = "workspace", env = "XAGENT_WORKSPACES", value_delimiter = ':', value_name = "DIR")]
     workspaces: Vec<PathBuf>,
@@ -83,6 +92,7 @@ pub struct Serve {
     streams: StreamArgs,
     #[command(flatten)]
     tools_file: ToolsFile,
+    #[command(flatten)]
     model: ModelArgs,
     /// How long an approval is valid, in seconds; a call must have started by then
     #[arg(long, env = "XAGENT_APPROVAL_TTL_S", default_value_t = A_DAY_S, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
@@ -97,7 +107,10 @@ impl Serve {
             nats_url: self.servers.nats(&context.home)?,
             redis_url: self.servers.redis(&context.home)?,
             listen: self.listen,
-            secret: context.home.secret(self.secret_file.as_deref())?,
+            secret: self.secret(context)?,
+            issuer: self.issuer.configuration()?,
+            limits: self.limits.options(),
+            tls: self.tls.files()?,
             workspaces: self.workspaces,
             signing: self.log.signing(&context.home)?,
             checkpoint_mirror: self.log.mirror()?,
@@ -109,7 +122,8 @@ impl Serve {
             approval_ttl_s: self.approval_ttl_s,
         };
         let server = start(&configuration).await?;
-        let url = format!("http://{}", server.address);
+        let scheme = if configuration.tls.is_some() { "https" } else { "http" };
+        let url = format!("{scheme}://{}", server.address);
         match context.json {
             true => println!("{}", json!({"url": url})),
             false => println!("Listening on {url}; Ctrl-C stops."),
@@ -117,6 +131,17 @@ impl Serve {
         asked_to_stop().await?;
         server.stop().await;
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Serve {
+    /// The secret of development tokens. Beside an issuer there is none that nobody asked for.
+    fn secret(&self, context: &Context) -> Result<Option<Secret>, CliError> {
+        let is_asked_for = self.secret_file.is_some() || std::env::var_os("XAGENT_JWT_SECRET").is_some();
+        if self.issuer.is_given() && !is_asked_for {
+            return Ok(None);
+        }
+        context.home.secret(self.secret_file.as_deref()).map(Some)
     }
 }
 

@@ -19,6 +19,7 @@ use super::bundle_keys::BundleKeys;
 use super::client::Client;
 use super::engine::EngineArgs;
 use super::home::Connection;
+use super::limits::LimitArgs;
 use super::log::Log;
 use super::model::ModelArgs;
 use super::replay::{Replayer, told};
@@ -51,7 +52,10 @@ pub struct Up {
     streams: StreamArgs,
     #[command(flatten)]
     tools_file: ToolsFile,
+    #[command(flatten)]
     model: ModelArgs,
+    #[command(flatten)]
+    limits: LimitArgs,
     /// The folder the sample run reviews, and the only one runs may work in
     #[arg(long, default_value = ".", value_name = "DIR")]
     workspace: PathBuf,
@@ -121,7 +125,10 @@ impl Up {
             nats_url: stack.nats_url().to_owned(),
             redis_url: stack.redis_url().to_owned(),
             listen: remembered_address(context),
-            secret: context.home.secret(None)?,
+            secret: Some(context.home.secret(None)?),
+            issuer: None,
+            limits: self.limits.options(),
+            tls: None,
             workspaces: vec![workspace],
             signing: self.log.signing(&context.home)?,
             checkpoint_mirror: self.log.mirror()?,
@@ -171,7 +178,7 @@ fn log(folder: &std::path::Path) -> Result<(), CliError> {
 
 /// Runs the sample as one principal, approves as another, and replays it.
 async fn sample(context: &Context, configuration: &Configuration, url: &str) -> Result<Sample, CliError> {
-    let secret = &configuration.secret;
+    let secret = &context.home.secret(None)?;
     let alice = Client::new(url, secret, "alice", &["run:start", "run:read", "audit:read", "tool:*"])?;
     let bob = Client::new(url, secret, "bob", &["approval:decide"])?;
     alice.until("/v1/runs?limit=1", PATIENCE, |_| Some(())).await?;

@@ -172,7 +172,7 @@ fn decision(event: &Recorded, tenant: &Tenant) -> Option<Box<DecisionMade>> {
     }
     match read(&event.event_type, &event.event_version, &event.payload) {
         Ok(AccessEvent::DecisionMade(made)) => Some(made),
-        Ok(AccessEvent::CommandRefused { .. }) | Err(_) => None,
+        Ok(AccessEvent::CommandRefused { .. } | AccessEvent::RequestsRefused { .. }) | Err(_) => None,
     }
 }
 

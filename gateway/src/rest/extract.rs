@@ -23,7 +23,7 @@ pub use query::{Limit, Natural, Parameters};
 pub use strict::Strict;
 
 use super::Doors;
-use crate::access::{Known, authenticate};
+use crate::access::{Known, Refused, Why};
 use crate::problem::{Problem, ProblemType};
 use crate::trace::Trace;
 
@@ -71,12 +71,14 @@ pub(crate) fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> 
 impl FromRequestParts<Doors> for Calling {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, doors: &Doors) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, _: &Doors) -> Result<Self, Problem> {
         let trace = Trace::of(header(&parts.headers, "traceparent"));
-        let known = authenticate(&doors.secret, header(&parts.headers, "authorization"));
-        let Known { principal, until_s } = known.map_err(|error| Problem::from(error).traced(&trace))?;
+        // Whoever is not known does not come this far, where the route is behind the door.
+        let nobody = || Problem::from(&Refused::new(Why::Missing, "nobody is known to call")).traced(&trace);
+        let Known { principal, credential, until_s } = parts.extensions.get().cloned().ok_or_else(nobody)?;
         let key = key(&parts.headers).map_err(|problem| problem.traced(&trace))?;
-        Ok(Self { caller: Caller { principal, traceparent: trace.traceparent.clone(), key }, trace, until_s })
+        let caller = Caller { principal, traceparent: trace.traceparent.clone(), key, credential };
+        Ok(Self { caller, trace, until_s })
     }
 }
 

@@ -30,6 +30,8 @@ pub struct Readiness {
     redis: Dependency,
     /// Where code is run; without it `run_code` is refused.
     sandbox: Dependency,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token_keys: Option<Dependency>,
 }
 
 /// Whether the process lives
@@ -60,6 +62,7 @@ pub async fn readyz(State(doors): State<Doors>) -> Response {
         nats: dependency(false, (!nats).then(|| "not connected".to_owned())),
         redis: dependency(false, redis.err().map(|error| error.to_string())),
         sandbox: dependency(false, doors.kit.sandbox().err()),
+        token_keys: doors.tokens.issuer.as_ref().map(|(_, ring)| dependency(false, ring.trouble())),
     };
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(readiness)).into_response()

@@ -10,6 +10,7 @@ mod errors;
 mod evidence;
 pub mod extract;
 mod health;
+mod keys;
 mod ledger;
 mod list;
 pub mod openapi;
@@ -19,13 +20,11 @@ mod tlog;
 mod tools;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -34,16 +33,12 @@ use xagent_ledger::Notary;
 use xagent_policies::Trust;
 use xagent_projections::{Bus, RunViews};
 
-use crate::access::Secret;
+use crate::access::{Tally, Tokens, authenticate};
+use crate::limits::{Drain, Limits, sized, watched};
 use crate::problem::{Problem, ProblemType};
 use crate::stream::{self, Streams};
 use crate::trace::Trace;
 use extract::{InFlight, Strict};
-
-/// No request takes longer.
-const REQUEST: Duration = Duration::from_secs(15);
-/// Requests carried out at once; more are sent away with `Retry-After`.
-const AT_ONCE: usize = 512;
 
 /// What every route can reach.
 #[derive(Clone)]
@@ -56,8 +51,14 @@ pub struct Doors {
     pub bus: Bus,
     /// What signs checkpoints.
     pub notary: Notary,
-    /// What tokens are signed with.
-    pub secret: Arc<Secret>,
+    /// What tokens are checked with.
+    pub tokens: Arc<Tokens>,
+    /// The record of who was refused.
+    pub tally: Tally,
+    /// What a caller may ask for.
+    pub limits: Arc<Limits>,
+    /// What is under way.
+    pub drain: Drain,
     /// Whose signatures on bundles are believed.
     pub bundle_trust: Trust,
     /// Live streams.
@@ -70,14 +71,20 @@ pub struct Doors {
 
 /// All routes, as a service.
 pub fn router(doors: Doors) -> Router {
-    let strict = Strict::new(&described());
-    let governed = governed().layer(from_fn_with_state(doors.clone(), lawful));
-    let (routes, _) = open().merge(governed).layer(from_fn_with_state(strict, Strict::layer)).split_for_parts();
+    let strict = from_fn_with_state(Strict::new(&described()), Strict::layer);
+    let governed = governed()
+        .layer(strict.clone())
+        .layer(from_fn_with_state(doors.clone(), lawful))
+        .layer(from_fn_with_state(doors.clone(), authenticate));
+    let (limits, drain) = (doors.limits.clone(), doors.drain.clone());
+    let (routes, _) = open().layer(strict).merge(governed).split_for_parts();
     routes
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
         .with_state(doors)
-        .layer(from_fn_with_state(Arc::new(Semaphore::new(AT_ONCE)), bounded))
+        .layer(from_fn_with_state(limits, timed))
+        .layer(from_fn(sized))
+        .layer(from_fn_with_state(drain, watched))
         .layer(CatchPanicLayer::custom(panicked))
 }
 
@@ -133,6 +140,8 @@ fn governed() -> OpenApiRouter<Doors> {
         .routes(routes!(bundles::show))
         .routes(routes!(bundles::activate))
         .routes(routes!(bundles::retire))
+        .routes(routes!(keys::issue, keys::list))
+        .routes(routes!(keys::revoke))
 }
 
 /// Before the law is loaded nothing can be decided, so nothing is asked.
@@ -145,15 +154,11 @@ async fn lawful(State(doors): State<Doors>, request: Request, next: Next) -> Res
         .into_response()
 }
 
-/// Bounds requests in number and time.
-async fn bounded(State(slots): State<Arc<Semaphore>>, request: Request, next: Next) -> Response {
-    let trace = trace(&request);
-    let Ok(_slot) = slots.try_acquire() else {
-        let detail = format!("{AT_ONCE} requests are being carried out; try again");
-        return Problem::new(ProblemType::Unavailable, detail).traced(&trace).into_response();
-    };
-    tokio::time::timeout(REQUEST, next.run(request)).await.unwrap_or_else(|_| {
-        let detail = format!("the request took longer than {} s; what became of it is not known", REQUEST.as_secs());
+/// Bounds requests in time.
+async fn timed(State(limits): State<Arc<Limits>>, request: Request, next: Next) -> Response {
+    let (trace, longest) = (trace(&request), limits.options.request);
+    tokio::time::timeout(longest, next.run(request)).await.unwrap_or_else(|_| {
+        let detail = format!("the request took longer than {} s; what became of it is not known", longest.as_secs());
         Problem::new(ProblemType::Unavailable, detail).traced(&trace).into_response()
     })
 }

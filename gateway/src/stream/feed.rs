@@ -1,6 +1,7 @@
 //! One subscription to the ledger for all readers of a process, and only while there are readers.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -47,6 +48,8 @@ async fn follow(streams: &Streams) -> Result<(), Trouble> {
         }
         Err(error) => return Err(error.into()),
     };
+    // What was revoked while nothing was followed is not known.
+    streams.0.revocations.fetch_add(1, Ordering::Release);
     window.begin(head);
     let mut events = ledger.subscribe(head, PAGE);
     loop {
@@ -55,7 +58,12 @@ async fn follow(streams: &Streams) -> Result<(), Trouble> {
             page = events.next() => page,
         };
         match page {
-            Ok(page) => window.push(rendered(page)?),
+            Ok(page) => {
+                let revokes = page.iter().any(|event| event.event_type == "ApiKeyRevoked");
+                // Before the window is filled: whoever wakes up for it looks at its key first.
+                streams.0.revocations.fetch_add(revokes.into(), Ordering::Release);
+                window.push(rendered(page)?);
+            }
             Err(error @ LedgerError::Unavailable { .. }) => tracing::debug!(error = %error, "stream.feed.waits"),
             Err(error) => return Err(error.into()),
         }

@@ -7,7 +7,6 @@ mod feed;
 mod filter;
 mod item;
 mod open;
-mod patient;
 mod reader;
 mod shelf;
 pub mod sse;
@@ -15,6 +14,7 @@ mod window;
 pub mod ws;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -27,7 +27,6 @@ use shelf::Shelf;
 use window::Window;
 
 pub use feed::run as feed;
-pub use patient::{Patient, Peer};
 
 /// Bounds of live streams.
 #[derive(Clone, Debug)]
@@ -53,6 +52,8 @@ struct Shared {
     shelf: Shelf,
     readers: watch::Sender<usize>,
     stop: CancellationToken,
+    /// How often something was seen after which a key may be good no more.
+    revocations: AtomicU64,
 }
 
 /// A reader's place among the readers; free again when it is dropped.
@@ -63,7 +64,15 @@ impl Streams {
     pub fn new(commands: Commands, options: StreamOptions, stop: CancellationToken) -> Self {
         let window = Window::new(options.window_bytes);
         let shelf = Shelf::new(commands.ledger().clone(), options.window_bytes);
-        Self(Arc::new(Shared { commands, options, window, shelf, readers: watch::Sender::default(), stop }))
+        Self(Arc::new(Shared {
+            commands,
+            options,
+            window,
+            shelf,
+            readers: watch::Sender::default(),
+            stop,
+            revocations: AtomicU64::default(),
+        }))
     }
 
     fn ledger(&self) -> &Ledger {

@@ -8,9 +8,9 @@ use xagent_domain::governed::Refusal;
 
 use super::Streams;
 use super::filter::{Filter, Wish};
-use super::patient::Peer;
-use super::reader::Reader;
+use super::reader::{Holder, Reader};
 use super::window::Look;
+use crate::listen::Peer;
 use crate::problem::{Problem, ProblemType};
 use crate::rest::Doors;
 use crate::rest::extract::{Calling, invalid, only};
@@ -49,7 +49,8 @@ pub async fn open(
         return Err(invalid(field, &format!("position {after} is past the end of the ledger, which is at {head}")));
     }
     readable(streams, after, head).await?;
-    Ok(Reader::new(seat, filter, after, until(doors, calling), peer))
+    let holder = Holder { key: calling.caller.credential, tenant: tenant.clone(), until: until(doors, calling) };
+    Ok(Reader::new(seat, filter, after, holder, peer))
 }
 
 /// What cannot be read is said with a status, before the stream begins.

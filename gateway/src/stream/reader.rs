@@ -2,18 +2,19 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
-use xagent_domain::Digest;
+use xagent_domain::{ApiKeyId, Digest, Tenant};
 use xagent_ledger::LedgerError;
 
 use super::filter::Filter;
 use super::item::Item;
-use super::patient::Peer;
 use super::window::{Look, State};
 use super::{Seat, Streams};
+use crate::listen::Peer;
 use crate::problem::{Problem, ProblemType};
 
 /// How long to wait before the ledger is asked again.
@@ -44,6 +45,14 @@ pub struct End {
     pub from: u64,
 }
 
+/// Who reads, and until when that is believed.
+pub struct Holder {
+    /// The api key; none where it is a token.
+    pub key: Option<ApiKeyId>,
+    pub tenant: Tenant,
+    pub until: Instant,
+}
+
 /// A reader.
 pub struct Reader {
     streams: Streams,
@@ -51,7 +60,9 @@ pub struct Reader {
     after: u64,
     hand: VecDeque<Arc<Item>>,
     state: watch::Receiver<State>,
-    until: Instant,
+    holder: Holder,
+    /// How many revocations there had been when its key was good last.
+    revocations: u64,
     law: Option<Digest>,
     peer: Peer,
     told: u64,
@@ -60,8 +71,8 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// Of what is behind position `after`, until its token expires.
-    pub(super) fn new(seat: Seat, filter: Filter, after: u64, until: Instant, peer: Peer) -> Self {
+    /// Of what is behind position `after`, until its holder's credential is good no more.
+    pub(super) fn new(seat: Seat, filter: Filter, after: u64, holder: Holder, peer: Peer) -> Self {
         let streams = seat.0.clone();
         let (state, law) = (streams.0.window.state(), streams.law());
         tracing::debug!(position = after, "stream.opened");
@@ -71,7 +82,9 @@ impl Reader {
             after,
             hand: VecDeque::new(),
             state,
-            until,
+            holder,
+            // Its key was good before it had a place here: it is looked at once more.
+            revocations: u64::MAX,
             law,
             peer,
             told: 0,
@@ -91,6 +104,9 @@ impl Reader {
         loop {
             if let Some((reason, detail)) = self.over() {
                 return self.end(Trouble { reason, detail });
+            }
+            if let Some(trouble) = self.key_trouble().await {
+                return self.end(trouble);
             }
             if Instant::now() >= beat {
                 return Said::Heartbeat(self.after + 1);
@@ -133,9 +149,25 @@ impl Reader {
         };
         tokio::select! {
             trouble = grown => trouble.map_or(Ok(()), Err),
-            () = tokio::time::sleep_until(beat.min(self.until)) => Ok(()),
+            () = tokio::time::sleep_until(beat.min(self.holder.until)) => Ok(()),
             () = stop.cancelled() => Ok(()),
         }
+    }
+
+    /// Looks whether the key is good still, where something was revoked since it was looked at last.
+    async fn key_trouble(&mut self) -> Option<Trouble> {
+        let key = self.holder.key?;
+        let revocations = self.streams.0.revocations.load(Ordering::Acquire);
+        if revocations == self.revocations {
+            return None;
+        }
+        self.revocations = revocations;
+        let (reason, detail) = match self.streams.0.commands.key_is_good(&self.holder.tenant, key).await {
+            Ok(true) => return None,
+            Ok(false) => ("key_revoked", "the api key is good no more; connect with another one and go on"),
+            Err(_) => ("key_unverified", "the api key cannot be checked right now; connect again and go on"),
+        };
+        Some(Trouble { reason, detail: detail.to_owned() })
     }
 
     fn over(&self) -> Option<(&'static str, String)> {
@@ -143,7 +175,7 @@ impl Reader {
         if self.streams.0.stop.is_cancelled() {
             return said("server_stopping", "the server is stopping; connect again and go on");
         }
-        if Instant::now() >= self.until {
+        if Instant::now() >= self.holder.until {
             return said("token_expired", "the token has expired; connect again with a new one and go on");
         }
         if self.streams.law() != self.law {

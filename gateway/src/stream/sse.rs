@@ -11,8 +11,8 @@ use rand::Rng;
 
 use super::filter::Wish;
 use super::open::open;
-use super::patient::Peer;
 use super::reader::{Reader, Said};
+use crate::listen::Peer;
 use crate::problem::Problem;
 use crate::rest::Doors;
 use crate::rest::extract::{Calling, Parameters};

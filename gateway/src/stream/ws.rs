@@ -10,8 +10,8 @@ use serde_json::json;
 
 use super::filter::Wish;
 use super::open::open;
-use super::patient::Peer;
 use super::reader::{End, Reader, Said};
+use crate::listen::Peer;
 use crate::problem::Problem;
 use crate::rest::Doors;
 use crate::rest::extract::{Calling, Parameters, invalid};
@@ -69,7 +69,7 @@ async fn next(socket: &mut WebSocket, reader: &mut Reader) -> Option<Said> {
 async fn part(mut socket: WebSocket, end: &End) {
     let code = match end.reason {
         "server_stopping" => close_code::AWAY,
-        "token_expired" | "law_changed" => close_code::POLICY,
+        "token_expired" | "law_changed" | "key_revoked" => close_code::POLICY,
         _ => close_code::ERROR,
     };
     let close = CloseFrame { code, reason: Utf8Bytes::from_static(end.reason) };

@@ -81,7 +81,15 @@ fn commands(law: &Law) -> String {
             let about_run = name.starts_with("run.") || name.starts_with("approval.");
             let run = (about_run && name != "run.start").then_some(&trial.run);
             let attributes = [("approval", approval.clone())];
-            let intent = intent(name, who, if name.starts_with("approval.") { &attributes } else { &[] });
+            // A key that grants nothing.
+            let key = ["credential", "scopes", "roles"].map(|part| (part, String::new()));
+            let key = key.map(|(part, none)| (part, if part == "credential" { "token".to_owned() } else { none }));
+            let attributes = match name {
+                "api_key.issue" => &key[..],
+                _ if name.starts_with("approval.") => &attributes,
+                _ => &[],
+            };
+            let intent = intent(name, who, attributes);
             let inquiry = command_inquiry(run, &intent, &Context::new(trial.now_us, Usage::default())).unwrap();
             cell(&law.answer(&inquiry))
         });

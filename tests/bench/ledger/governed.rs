@@ -105,5 +105,5 @@ fn caller(id: &str) -> Caller {
     let all = ["*", "tool:*"].map(str::to_owned).into();
     let principal =
         Principal { id: id.to_owned(), tenant: Tenant::default_tenant(), scopes: all, roles: Default::default() };
-    Caller { principal, traceparent: String::new(), key: None }
+    Caller { principal, traceparent: String::new(), key: None, credential: None }
 }

@@ -4,6 +4,7 @@ mod api;
 mod bare;
 mod described;
 mod http;
+pub mod issuer;
 mod live;
 mod postgres;
 mod shelf;
@@ -123,15 +124,20 @@ impl World {
         self.environment(&mut command);
         set(&mut command);
         command.args(["--json", "serve", "--listen", "127.0.0.1:0", "--workspace"]).arg(&self.workspace);
+        let (child, url) = self.started(command).await;
+        let api = Api::new(&url, "default", "readiness", &[], &[]);
+        until("the server is ready", async || (api.get("/readyz").await.status == 200).then_some(())).await;
+        (child, url)
+    }
+
+    /// Starts a server and reads where it listens.
+    pub async fn started(&self, mut command: Command) -> (Child, String) {
         command.stdout(std::process::Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).await.unwrap();
         let said: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: `{line}`"));
-        let url = said["url"].as_str().unwrap().to_owned();
-        let api = Api::new(&url, "default", "readiness", &[], &[]);
-        until("the server is ready", async || (api.get("/readyz").await.status == 200).then_some(())).await;
-        (child, url)
+        (child, said["url"].as_str().unwrap().to_owned())
     }
 
     /// The server's process.
@@ -181,6 +187,16 @@ impl World {
 
     pub async fn head(&self) -> u64 {
         self.ledger().head().await.unwrap().position
+    }
+
+    /// Requests that were refused before the law was asked, as they are recorded behind a position.
+    pub async fn refused_since(&self, position: u64) -> Vec<Value> {
+        let events = self.ledger().range(position, 1000).await.unwrap();
+        let refused = events.iter().filter(|event| event.event_type == "RequestsRefused").flat_map(|event| {
+            let payload: Value = serde_json::from_str(&event.payload).unwrap();
+            payload["RequestsRefused"]["refused"].as_array().unwrap().clone()
+        });
+        refused.collect()
     }
 
     /// Runs the binary to its end.

@@ -9,7 +9,8 @@ use std::fmt;
 
 use serde::de::{DeserializeOwned, Deserializer, Error, Visitor};
 use serde::forward_to_deserialize_any;
-use xagent_domain::access::AccessEvent;
+use xagent_domain::access::{AccessEvent, RefusedRequests};
+use xagent_domain::api_key::{ApiKeyEvent, KeyGrant};
 use xagent_domain::bundle::{BundleEvent, Manifest, Publication};
 use xagent_domain::decision_log::{DecisionLogEvent, Logged};
 use xagent_domain::tool::ToolEvent;
@@ -109,6 +110,42 @@ impl Examples for AccessEvent {
                 let (code, message) = ("approval_used".to_owned(), "it was used".to_owned());
                 Self::CommandRefused { command, code, message }
             }
+            "RequestsRefused" => Self::RequestsRefused {
+                refused: vec![RefusedRequests {
+                    reason: "expired".to_owned(),
+                    credential: "token".to_owned(),
+                    kid: Some("key-1".to_owned()),
+                    principal: Some("alice".to_owned()),
+                    method: "GET".to_owned(),
+                    route: "/v1/runs/{run}".to_owned(),
+                    remote: "loopback".to_owned(),
+                    count: 2,
+                    first_us: 1,
+                    last_us: 2,
+                    trace_id: "0".repeat(32),
+                }],
+            },
+            other => unknown(other),
+        }
+    }
+}
+
+impl Examples for ApiKeyEvent {
+    fn example(name: &str, parts: &mut Parts) -> Self {
+        let Ok(key) = format!("key_{}", "7".repeat(32)).parse() else { unknown(name) };
+        match name {
+            "DecisionMade" => Self::DecisionMade(parts.decision()),
+            "ApiKeyIssued" => Self::ApiKeyIssued(Box::new(KeyGrant {
+                key,
+                name: "ci".to_owned(),
+                principal: "alice".to_owned(),
+                scopes: ["run:read".to_owned()].into(),
+                roles: ["operator".to_owned()].into(),
+                secret_digest: Digest::of(b"secret"),
+                issued_at_us: 1,
+                expires_at_us: 2,
+            })),
+            "ApiKeyRevoked" => Self::ApiKeyRevoked { key, reason: "it was in a log".to_owned() },
             other => unknown(other),
         }
     }

@@ -42,7 +42,7 @@ pub fn document(routes: &OpenApi) -> Value {
             "securitySchemes": {
                 "bearer": {
                     "type": "http", "scheme": "bearer", "bearerFormat": "JWT",
-                    "description": "A signed token (RFC 7519) with `scope`, `tenant` and `roles`.",
+                    "description": "A signed token (RFC 7519) with `scope`, `tenant` and `roles`, or an api key (`xak_...`).",
                 },
             },
         },
@@ -129,6 +129,7 @@ fn tags() -> Value {
         {"name": "Tools", "description": "What agents may call, and how the law sees it."},
         {"name": "Policies", "description": "The law: bundles of Rego modules and data."},
         {"name": "Decisions", "description": "OPA's decision logs, in and out."},
+        {"name": "Api keys", "description": "Credentials that act as who issued them, within what that one has."},
         {"name": "Live", "description": "Events as they are committed."},
         {"name": "Ledger", "description": "What a stranger needs to check a receipt. Hashes only, never payloads."},
         {"name": "Evidence", "description": "A run in one file that a stranger can examine."},

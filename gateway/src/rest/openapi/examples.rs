@@ -9,6 +9,7 @@ static EXAMPLES: LazyLock<Map<String, Value>> = LazyLock::new(|| {
         include_str!("examples/runs.json"),
         include_str!("examples/calls.json"),
         include_str!("examples/policies.json"),
+        include_str!("examples/keys.json"),
         include_str!("examples/ledger.json"),
         include_str!("examples/service.json"),
     ];

@@ -127,6 +127,7 @@ pub fn of_path(name: &str) -> Option<Value> {
         "run" => ("The run.", id("RunId"), "run_01a20ad9e4557094b7b7432819d909fb"),
         "call" => ("The tool call.", id("CallId"), "call_01a20ad9e4a07d1296bfa4a40b5e7f39"),
         "approval" => ("The approval.", id("ApprovalId"), "appr_01a20ad9e4a07d1296bfa4a40b5e7f3a"),
+        "key" => ("The api key.", id("ApiKeyId"), "key_01a20ad9e4a07d1296bfa4a40b5e7f3b"),
         "digest" => ("The bundle.", id("Digest"), "4f8a2a5c1f6d0f0d3b8a4f5e6c7d8e9fa0b1c2d3e4f5061728394a5b6c7d8e9f"),
         "code" => ("The code of a kind of problem.", json!({"type": "string", "enum": codes()}), "denied"),
         "tile" => (

@@ -24,6 +24,8 @@ pub fn example(kind: ProblemType) -> Problem {
         ProblemType::RateLimited => denied(kind, "rate_limited", "600 commands in the last minute; 600 are allowed"),
         ProblemType::InvalidInput => of(kind, "missing field `goal`").at("/goal"),
         ProblemType::BundleRefused => of(kind, "tools.rego:12:3: the rule `allow` uses `not` over a builtin"),
+        ProblemType::TargetTooLong => of(kind, "path and query have 9000 bytes: 8192 at most are taken"),
+        ProblemType::HeadersTooLarge => of(kind, "12 headers of 40000 bytes: 100 of 32768 bytes at most are taken"),
         ProblemType::TooLarge => of(kind, "the body is larger than 1048576 bytes").at(""),
         ProblemType::NotFound => of(kind, "there is no run `run_01a20ad9e4557094b7b7432819d909fb`"),
         ProblemType::MethodNotAllowed => of(kind, "PATCH is not a method of /v1/runs"),

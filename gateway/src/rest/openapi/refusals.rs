@@ -12,8 +12,18 @@ use crate::problem::ProblemType::{self, *};
 use crate::rest::health::Readiness;
 
 /// What any route behind the law may answer.
-const GOVERNED: [ProblemType; 8] =
-    [Unauthenticated, Denied, RateLimited, InvalidInput, Starting, Unavailable, Tampered, Internal];
+const GOVERNED: [ProblemType; 10] = [
+    Unauthenticated,
+    Denied,
+    RateLimited,
+    InvalidInput,
+    TargetTooLong,
+    HeadersTooLarge,
+    Starting,
+    Unavailable,
+    Tampered,
+    Internal,
+];
 
 macro_rules! refusals {
     ($($(#[$doc:meta])* $name:ident: [$($more:ident),*];)*) => {$(
@@ -57,7 +67,7 @@ pub struct Open;
 
 impl IntoResponses for Open {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
-        by_status(&[Unavailable, Internal])
+        by_status(&[TargetTooLong, HeadersTooLarge, Unavailable, Internal])
     }
 }
 
@@ -66,7 +76,7 @@ pub struct NoPage;
 
 impl IntoResponses for NoPage {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
-        by_status(&[NotFound, Unavailable, Internal])
+        by_status(&[NotFound, TargetTooLong, HeadersTooLarge, Unavailable, Internal])
     }
 }
 
@@ -75,7 +85,7 @@ pub struct Unready;
 
 impl IntoResponses for Unready {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
-        let mut responses = by_status(&[Unavailable, Internal]);
+        let mut responses = by_status(&[TargetTooLong, HeadersTooLarge, Unavailable, Internal]);
         let told = json::<Readiness>().build().content;
         if let Some(RefOr::T(busy)) = responses.get_mut("503") {
             busy.content.extend(told);

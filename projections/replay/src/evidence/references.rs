@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use xagent_domain::access::AccessEvent;
+use xagent_domain::api_key::ApiKeyEvent;
 use xagent_domain::bundle::BundleEvent;
 use xagent_domain::decision_log::DecisionLogEvent;
 use xagent_domain::run::RunEvent;
@@ -58,7 +59,7 @@ pub fn refers(event: &Recorded) -> Result<Refers, Unreadable> {
         },
         "access" => match fact(event)? {
             AccessEvent::DecisionMade(made) => Refers::decision(made),
-            AccessEvent::CommandRefused { .. } => Refers::default(),
+            AccessEvent::CommandRefused { .. } | AccessEvent::RequestsRefused { .. } => Refers::default(),
         },
         "bundle" => match fact(event)? {
             BundleEvent::DecisionMade(made) => Refers::decision(made),
@@ -70,6 +71,10 @@ pub fn refers(event: &Recorded) -> Result<Refers, Unreadable> {
         "tool" => match fact(event)? {
             ToolEvent::DecisionMade(made) => Refers::decision(made),
             ToolEvent::ToolRegistered(_) | ToolEvent::ToolRetired { .. } => Refers::default(),
+        },
+        "api_key" => match fact(event)? {
+            ApiKeyEvent::DecisionMade(made) => Refers::decision(made),
+            ApiKeyEvent::ApiKeyIssued(_) | ApiKeyEvent::ApiKeyRevoked { .. } => Refers::default(),
         },
         "decision_log" => match fact(event)? {
             DecisionLogEvent::DecisionMade(made) => Refers::decision(made),

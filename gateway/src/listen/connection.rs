@@ -1,5 +1,7 @@
-//! Connections that do not wait for ever: whoever takes nothing of what is written to it for a while is cut off.
+//! Connections that do not wait for ever: whoever takes nothing of what is written to it for a while is cut off. There are
+//! no more of them than the server is told.
 
+use std::future::{Ready, ready};
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -7,26 +9,32 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::extract::connect_info::Connected;
-use axum::serve::{IncomingStream, Listener};
+use axum::Extension;
+use axum::extract::ConnectInfo;
+use axum::middleware::AddExtension;
+use axum_server::accept::Accept;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_io_timeout::TimeoutStream;
+use tower::Layer;
 
 /// Bytes that wait in the kernel to be sent: the rest waits here, where it is shared.
 #[cfg(target_os = "linux")]
 const UNSENT: u32 = 128 * 1024;
 
-/// A listener whose connections are cut off where they stall.
+/// Takes connections, and cuts them off where they stall.
+#[derive(Clone)]
 pub struct Patient {
-    pub listener: TcpListener,
-    pub stall: Duration,
+    stall: Duration,
+    places: Arc<Semaphore>,
 }
 
 /// One of its connections.
 pub struct Connection {
     stream: Pin<Box<TimeoutStream<TcpStream>>>,
     peer: Peer,
+    _place: OwnedSemaphorePermit,
 }
 
 /// What a request may know of its connection.
@@ -40,29 +48,37 @@ impl Peer {
     }
 }
 
-impl Listener for Patient {
-    type Io = Connection;
-    type Addr = std::net::SocketAddr;
+impl Patient {
+    /// So many connections at once, each of which may take nothing for `stall` at most.
+    pub fn new(stall: Duration, connections: usize) -> Self {
+        Self { stall, places: Arc::new(Semaphore::new(connections)) }
+    }
 
-    async fn accept(&mut self) -> (Connection, Self::Addr) {
-        let (stream, address) = Listener::accept(&mut self.listener).await;
+    fn connection(&self, stream: TcpStream) -> io::Result<Connection> {
+        let full = |_| io::Error::other("there are as many connections as the server may have");
+        let place = self.places.clone().try_acquire_owned().map_err(full)?;
         #[cfg(target_os = "linux")]
         if let Err(error) = socket2::SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT) {
             tracing::debug!(error = %error, "connection.unsent_unbounded");
         }
+        // A response goes out at once: nothing more is to come that could be sent with it.
+        stream.set_nodelay(true)?;
         let mut stream = TimeoutStream::new(stream);
         stream.set_write_timeout(Some(self.stall));
-        (Connection { stream: Box::pin(stream), peer: Peer::default() }, address)
-    }
-
-    fn local_addr(&self) -> io::Result<Self::Addr> {
-        self.listener.local_addr()
+        Ok(Connection { stream: Box::pin(stream), peer: Peer::default(), _place: place })
     }
 }
 
-impl Connected<IncomingStream<'_, Patient>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, Patient>) -> Self {
-        stream.io().peer.clone()
+impl<S> Accept<TcpStream, S> for Patient {
+    type Stream = Connection;
+    type Service = AddExtension<S, ConnectInfo<Peer>>;
+    type Future = Ready<io::Result<(Connection, Self::Service)>>;
+
+    fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
+        ready(self.connection(stream).map(|connection| {
+            let service = Extension(ConnectInfo(connection.peer.clone())).layer(service);
+            (connection, service)
+        }))
     }
 }
 
