@@ -12,7 +12,9 @@ use xagent_domain::Limits;
 use xagent_ledger::{Ledger, LedgerOptions, Notary};
 use xagent_opa::{OpaError, OpaOptions, OpaServer};
 use xagent_policies::{Bundle, Embedded, PolicyEngine};
-use xagent_projections::{Bus, CheckpointMirror, CheckpointRelay, Relay, RunProjector, RunViews};
+use xagent_projections::{
+    Bus, CheckpointMirror, CheckpointRelay, Relay, RunProjector, RunViews, TableProjector, Tables, TablesError,
+};
 
 use crate::configuration::{Configuration, Engine, Opa, Signing};
 use crate::rest::{Doors, router};
@@ -36,6 +38,9 @@ pub enum StartError {
     /// Redis' address makes no sense.
     #[error(transparent)]
     Views(#[from] xagent_projections::ViewError),
+    /// The query tables' address makes no sense.
+    #[error(transparent)]
+    Tables(#[from] TablesError),
     /// The stock bundle is broken.
     #[error(transparent)]
     Bundle(#[from] xagent_policies::BundleError),
@@ -76,6 +81,8 @@ impl Server {
         let views = RunViews::connect(&configuration.redis_url)?;
         let relay = Relay::new(ledger.clone(), bus.clone());
         let projector = RunProjector::new(ledger.clone(), bus.clone(), views.clone());
+        let tables = Tables::connect(&configuration.database_url)?;
+        let rows = TableProjector::new(ledger.clone(), tables.clone());
         let Signing { signer, old } = configuration.signing.clone();
         let notary = Notary::new(ledger.clone(), signer, old);
         let checkpoints = CheckpointRelay::new(ledger.clone(), bus.clone());
@@ -91,6 +98,7 @@ impl Server {
         let routes = Doors {
             commands: commands.clone(),
             views,
+            tables,
             bus,
             notary: notary_too,
             secret,
@@ -105,6 +113,7 @@ impl Server {
             tokio::spawn(relay.run(stages[2].clone())),
             tokio::spawn(checkpoints.run(stages[2].clone())),
             tokio::spawn(projector.run(stages[2].clone())),
+            tokio::spawn(rows.run(stages[2].clone())),
             tokio::spawn(notary.run(stages[2].clone())),
         ];
         readers.extend(mirror.map(|mirror| tokio::spawn(mirror.run(stages[2].clone()))));

@@ -11,6 +11,7 @@ pub mod extract;
 mod health;
 mod ledger;
 mod list;
+mod query;
 mod runs;
 mod tlog;
 mod tools;
@@ -25,10 +26,11 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
 use xagent_commands::Commands;
 use xagent_ledger::Notary;
 use xagent_policies::Trust;
-use xagent_projections::{Bus, RunViews};
+use xagent_projections::{Bus, RunViews, Tables};
 
 use crate::access::Secret;
 use crate::problem::{Problem, ProblemType};
@@ -47,6 +49,8 @@ pub struct Doors {
     pub commands: Commands,
     /// The view of runs.
     pub views: RunViews,
+    /// The query tables.
+    pub tables: Tables,
     /// NATS, for readiness.
     pub bus: Bus,
     /// What signs checkpoints.
@@ -62,7 +66,8 @@ pub struct Doors {
 /// All routes.
 pub fn router(doors: Doors) -> Router {
     let governed = Router::new()
-        .route("/v1/runs", post(runs::start).get(runs::list))
+        .merge(queries())
+        .route("/v1/runs", post(runs::start))
         .route("/v1/runs/{run}", get(runs::read))
         .route("/v1/runs/{run}/events", get(list::events))
         .route("/v1/runs/{run}/decisions", get(list::decisions))
@@ -106,6 +111,21 @@ pub fn router(doors: Doors) -> Router {
         .with_state(doors)
         .layer(from_fn_with_state(Arc::new(Semaphore::new(AT_ONCE)), bounded))
         .layer(CatchPanicLayer::custom(panicked))
+}
+
+/// Lists, compressed for whoever takes that.
+fn queries() -> Router<Doors> {
+    Router::new()
+        .route("/v1/runs", get(query::runs))
+        .route("/v1/goals", get(query::goals))
+        .route("/v1/decisions", get(query::decisions))
+        .route("/v1/tool-calls", get(query::tool_calls))
+        .route("/v1/approvals", get(query::approvals))
+        .route("/v1/usage", get(query::usage))
+        .route("/v1/switches", get(query::switches))
+        .route("/v1/events", get(query::events))
+        .route("/v1/views", get(query::views))
+        .layer(CompressionLayer::new())
 }
 
 /// Before the law is loaded nothing can be decided, so nothing is asked.

@@ -9,8 +9,6 @@ use xagent_commands::{Done, RunRequest};
 use xagent_domain::RunId;
 use xagent_domain::governed::Refusal;
 use xagent_domain::run::{Plan, Run};
-use xagent_ledger::Ledger;
-use xagent_projections::RunView;
 
 use super::Doors;
 use super::extract::{Body_, Calling, Id, Parameters};
@@ -90,77 +88,6 @@ pub async fn read(
 
 fn shown(run: String, sequence: u64, state: Run, source: &'static str) -> ShownRun {
     ShownRun { run, status: state.status().as_str(), source, sequence, state }
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Page {
-    cursor: Option<u64>,
-    #[serde(default = "page_size")]
-    limit: u32,
-}
-
-fn page_size() -> u32 {
-    50
-}
-
-/// One line of the list of runs.
-#[derive(Serialize)]
-pub struct ListedRun {
-    run: String,
-    status: &'static str,
-    agent: String,
-    goal: String,
-    tool_calls: u32,
-    denied: u32,
-    started_at_position: u64,
-    summary: String,
-}
-
-/// A page of runs.
-#[derive(Serialize)]
-pub struct Runs {
-    items: Vec<ListedRun>,
-    /// Pass it as `cursor` for the next page.
-    next: Option<String>,
-}
-
-/// `GET /v1/runs`: the youngest first.
-pub async fn list(
-    State(doors): State<Doors>,
-    calling: Calling,
-    Parameters(page): Parameters<Page>,
-) -> Result<Json<Runs>, Problem> {
-    let allowed = doors.commands.authorise_read(&calling.caller, "read.runs", "run", "").await;
-    allowed.map_err(|error| calling.problem(error))?;
-    let (tenant, ledger) = (&calling.caller.principal.tenant, doors.commands.ledger());
-    let limit = page.limit.clamp(1, 500);
-    let before = page.cursor.unwrap_or(u64::MAX);
-    let runs = ledger.runs(tenant, before, limit).await.map_err(|error| calling.problem(error))?;
-    let next = runs.last().filter(|_| runs.len() == limit as usize).map(|(position, _)| position.to_string());
-    let mut items = Vec::with_capacity(runs.len());
-    for (position, id) in runs {
-        let state = match doors.views.get(tenant, &id).await {
-            Ok(Some(RunView { state, .. })) => state,
-            Ok(None) | Err(_) => folded(ledger, &calling, &id).await?,
-        };
-        items.push(ListedRun {
-            run: id,
-            status: state.status().as_str(),
-            agent: state.agent().to_owned(),
-            goal: state.goal_text().to_owned(),
-            tool_calls: state.tally().total,
-            denied: state.tally().denied,
-            started_at_position: position,
-            summary: state.summary().to_owned(),
-        });
-    }
-    Ok(Json(Runs { items, next }))
-}
-
-async fn folded(ledger: &Ledger, calling: &Calling, id: &str) -> Result<Run, Problem> {
-    let loaded = ledger.load::<Run>(&calling.caller.principal.tenant, id).await;
-    loaded.map(|loaded| loaded.state).map_err(|error| calling.problem(error))
 }
 
 #[derive(Deserialize)]
