@@ -8,6 +8,7 @@ use xagent_commands::SystemClock;
 use xagent_domain::Tenant;
 use xagent_ledger::Clock;
 
+use super::Context;
 use super::error::CliError;
 use crate::access::{Grant, Secret, mint};
 use crate::problem::Problem;
@@ -133,4 +134,16 @@ impl Client {
 pub fn development_token(secret: &Secret, grant: &Grant) -> Result<String, CliError> {
     let now_s = SystemClock.now_us() / 1_000_000;
     mint(secret, grant, now_s).map_err(|error| CliError::new(format!("cannot sign: {error}"), "check the secret"))
+}
+
+impl Context {
+    /// Where the server is.
+    pub fn url(&self, given: Option<String>) -> Result<String, CliError> {
+        given.or_else(|| self.home.connection().map(|connection| connection.url)).ok_or_else(|| {
+            CliError::new(
+                "it is not known where the server is",
+                "set XAGENT_URL or --url, or start one with `xagent up`",
+            )
+        })
+    }
 }
