@@ -32,6 +32,7 @@ mod record;
 mod review;
 mod rotation;
 mod sample;
+mod settings;
 mod snapshots;
 mod subscription;
 mod switch;

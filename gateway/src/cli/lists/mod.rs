@@ -9,6 +9,8 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use super::remote::Remote;
+
 pub use what::{Approvals, DecisionList, Events, Goals, Runs, ToolCalls, Usage};
 
 /// How a list is printed.
@@ -56,9 +58,8 @@ pub struct Common {
     /// Write a file instead; its name may say the format: .csv, .ndjson, .parquet
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// The server; by default that of `xagent up`
-    #[arg(long, env = "XAGENT_URL", value_name = "URL")]
-    url: Option<String>,
+    #[command(flatten)]
+    remote: Remote,
 }
 
 /// The order of a list.

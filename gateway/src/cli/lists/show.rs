@@ -33,7 +33,7 @@ pub struct List {
 
 /// Prints a list.
 pub async fn show(context: &Context, list: List, query: Query, common: Common) -> Result<ExitCode, CliError> {
-    let client = Client::new(&context.url(common.url.clone())?, &context.home.secret(None)?, "cli", &[list.scope])?;
+    let client = common.remote.client(context, &[list.scope])?;
     let query = query.with("since", common.since.clone()).with("until", common.until.clone());
     let shape = shape(context, &common)?;
     if let Some(format) = shape.file() {
