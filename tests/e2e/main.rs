@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod agentdojo;
+mod analysts;
 mod approvals;
 mod archive;
 mod bundles;

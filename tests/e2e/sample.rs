@@ -58,7 +58,8 @@ async fn started(api: &Api, agent: &str, goal: &str) -> String {
     text(&api.post("/v1/runs", &json!({"agent": agent, "goal": goal})).await.expect(201)["run"]).to_owned()
 }
 
-async fn propose(api: &Api, run: &str, tool: &str, arguments: Value) -> Value {
+/// Proposes a call.
+pub async fn propose(api: &Api, run: &str, tool: &str, arguments: Value) -> Value {
     let body = json!({"tool": tool, "arguments": arguments});
     api.post(&format!("/v1/runs/{run}/tool-calls"), &body).await.expect(201)
 }
