@@ -10,6 +10,7 @@ mod tools;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use xagent_domain::governed::Governed;
 use xagent_domain::{Blob, CanonicalJson, CommandId, Intent, Metadata, Principal};
@@ -44,7 +45,7 @@ pub struct CommandsOptions {
 }
 
 /// A command that went through.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Done {
     /// What is promised.
     pub receipt: Receipt,

@@ -28,6 +28,8 @@ pub struct Column {
     pub name: &'static str,
     /// What it holds.
     pub kind: Kind,
+    /// Whether a row may have nothing there.
+    pub optional: bool,
     /// What it means.
     pub about: &'static str,
 }
@@ -81,12 +83,13 @@ pub trait Row: Listed + Clone {
 /// What a Rust type is as a column.
 pub(super) trait Celled {
     const KIND: Kind;
+    const OPTIONAL: bool;
 }
 
 macro_rules! celled {
     ($($type:ty = $kind:ident),*) => {$(
-        impl Celled for $type { const KIND: Kind = Kind::$kind; }
-        impl Celled for Option<$type> { const KIND: Kind = Kind::$kind; }
+        impl Celled for $type { const KIND: Kind = Kind::$kind; const OPTIONAL: bool = false; }
+        impl Celled for Option<$type> { const KIND: Kind = Kind::$kind; const OPTIONAL: bool = true; }
     )*};
 }
 celled!(String = Text, i64 = Integer, DateTime<Utc> = Time, bool = Flag, Vec<String> = Texts);
@@ -112,6 +115,7 @@ macro_rules! row {
             const COLUMNS: &'static [Column] = &[$(Column {
                 name: stringify!($column),
                 kind: <$type as Celled>::KIND,
+                optional: <$type as Celled>::OPTIONAL,
                 about: $doc.trim_ascii(),
             },)*];
             const FILTERS: &'static [Filter] = &$filters;

@@ -82,7 +82,8 @@ async fn run(url: &str, events: u64) -> String {
     let ledger = Ledger::connect(url, Arc::new(Now), LedgerOptions::default()).unwrap();
     fill(&ledger, events).await;
     let rebuild = Rebuild::new(ledger.clone(), Tables::connect(url).unwrap());
-    let mut table = "| events | filled, events/s | merely read, events/s | filled to read |\n|---|---|---|---|\n".to_owned();
+    let mut table =
+        "| events | filled, events/s | merely read, events/s | filled to read |\n|---|---|---|---|\n".to_owned();
     for _ in 0..TURNS {
         let built = rebuild.run(Target::At(ledger.head().await.unwrap().position), &|_, _| {}).await.unwrap();
         assert_eq!(built.built.unreadable, 0);

@@ -4,6 +4,7 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio::sync::mpsc;
 use xagent_domain::{Digest, RunId};
@@ -12,7 +13,9 @@ use xagent_projections::TablesError;
 
 use super::super::Doors;
 use super::super::extract::{Calling, Parameters, header, invalid};
+use super::super::openapi::Lookup;
 use super::cursor::Cursor;
+use super::described::Listing;
 use super::parameters::{MOST, PAGE, at};
 use super::{Page, allowed, file, page};
 use crate::export::{self, Format};
@@ -27,21 +30,31 @@ const UNDER_WAY: usize = 64;
 const LIST: &str = "events";
 
 /// What may be asked of the events. The filters are those of live streams.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AskedEvents {
     /// The first position.
     from: Option<u64>,
+    /// Only events of this run.
     run: Option<RunId>,
+    /// Only events of runs of this agent.
     agent: Option<String>,
+    /// Only events of these types, separated by commas.
     #[serde(rename = "type")]
     types: Option<String>,
+    /// Only decisions that came out so.
     decision: Option<Verdict>,
+    /// Only events about calls of this tool.
     tool: Option<String>,
+    /// From this moment on (RFC 3339).
     since: Option<String>,
+    /// Before this moment (RFC 3339).
     until: Option<String>,
+    /// `next` of the page before, with the same filters.
     cursor: Option<String>,
+    /// Events at most; 100 in a page unless given, and 1000 at most. A file has all unless given.
     limit: Option<u32>,
+    /// `json` for a page; `csv`, `ndjson` or `parquet` for all of it as a file. It wins over `Accept`.
     format: Option<String>,
 }
 
@@ -56,8 +69,14 @@ struct Span {
     until_us: i64,
 }
 
-/// `GET /v1/events`: in order, the oldest first.
-pub async fn list(
+/// Query events
+///
+/// In their order, from the ledger. The read itself is recorded, with its filters.
+#[utoipa::path(
+    get, path = "/v1/events", operation_id = "query_events", tag = "Queries",
+    params(Parameters<AskedEvents>), responses(Listing<ShownEvent>, Lookup),
+)]
+pub async fn events(
     State(doors): State<Doors>,
     calling: Calling,
     Parameters(asked): Parameters<AskedEvents>,

@@ -2,9 +2,10 @@
 //! which position it is true. Reads of the record are themselves decided and recorded.
 
 mod cursor;
-mod events;
+mod described;
+pub mod events;
 mod parameters;
-mod views;
+pub mod views;
 
 use std::time::Duration;
 
@@ -19,12 +20,12 @@ use xagent_projections::{
 
 use super::Doors;
 use super::extract::{Calling, header, invalid};
+use super::openapi::Query;
 use crate::export::{self, Format};
 use crate::problem::{Problem, ProblemType};
 use cursor::Cursor;
-pub use events::list as events;
+use described::Listing;
 use parameters::{Asked, Asking};
-pub use views::views;
 
 /// How long an answer waits for `min_position` unless `Prefer: wait` says otherwise, and at most.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -42,17 +43,35 @@ pub struct Page<T> {
     position: u64,
 }
 
-/// `GET /v1/runs`.
+/// Query runs
+///
+/// The youngest first. From the query tables, like all lists but that of events.
+#[utoipa::path(
+    get, path = "/v1/runs", operation_id = "query_runs", tag = "Queries",
+    params(Asking<RunRow>), responses(Listing<RunRow>, Query),
+)]
 pub async fn runs(doors: State<Doors>, calling: Calling, asking: Asking<RunRow>) -> Result<Response, Problem> {
     answer(&doors, &calling, asking.0, "read.runs", "run").await
 }
 
-/// `GET /v1/goals`.
+/// Query goals
+///
+/// The youngest first.
+#[utoipa::path(
+    get, path = "/v1/goals", operation_id = "query_goals", tag = "Queries",
+    params(Asking<GoalRow>), responses(Listing<GoalRow>, Query),
+)]
 pub async fn goals(doors: State<Doors>, calling: Calling, asking: Asking<GoalRow>) -> Result<Response, Problem> {
     answer(&doors, &calling, asking.0, "read.runs", "goal").await
 }
 
-/// `GET /v1/decisions`.
+/// Query decisions
+///
+/// Of tool calls, commands and reads, the youngest first. The read itself is recorded, with its filters.
+#[utoipa::path(
+    get, path = "/v1/decisions", operation_id = "query_decisions", tag = "Queries",
+    params(Asking<DecisionRow>), responses(Listing<DecisionRow>, Query),
+)]
 pub async fn decisions(
     doors: State<Doors>,
     calling: Calling,
@@ -61,7 +80,13 @@ pub async fn decisions(
     answer(&doors, &calling, asking.0, "read.decisions", "decision").await
 }
 
-/// `GET /v1/tool-calls`.
+/// Query tool calls
+///
+/// The youngest first.
+#[utoipa::path(
+    get, path = "/v1/tool-calls", operation_id = "query_tool_calls", tag = "Queries",
+    params(Asking<ToolCallRow>), responses(Listing<ToolCallRow>, Query),
+)]
 pub async fn tool_calls(
     doors: State<Doors>,
     calling: Calling,
@@ -70,7 +95,13 @@ pub async fn tool_calls(
     answer(&doors, &calling, asking.0, "read.runs", "tool_call").await
 }
 
-/// `GET /v1/approvals`.
+/// Query approvals
+///
+/// The youngest first.
+#[utoipa::path(
+    get, path = "/v1/approvals", operation_id = "query_approvals", tag = "Queries",
+    params(Asking<ApprovalRow>), responses(Listing<ApprovalRow>, Query),
+)]
 pub async fn approvals(
     doors: State<Doors>,
     calling: Calling,
@@ -79,12 +110,24 @@ pub async fn approvals(
     answer(&doors, &calling, asking.0, "read.runs", "approval").await
 }
 
-/// `GET /v1/usage`: by hour.
+/// Query usage
+///
+/// By hour, agent and principal.
+#[utoipa::path(
+    get, path = "/v1/usage", operation_id = "query_usage", tag = "Queries",
+    params(Asking<UsageRow>), responses(Listing<UsageRow>, Query),
+)]
 pub async fn usage(doors: State<Doors>, calling: Calling, asking: Asking<UsageRow>) -> Result<Response, Problem> {
     answer(&doors, &calling, asking.0, "read.runs", "usage").await
 }
 
-/// `GET /v1/switches`: which bundle came into force when.
+/// Query switches of the law
+///
+/// Which bundle came into force when.
+#[utoipa::path(
+    get, path = "/v1/switches", operation_id = "query_switches", tag = "Queries",
+    params(Asking<SwitchRow>), responses(Listing<SwitchRow>, Query),
+)]
 pub async fn switches(doors: State<Doors>, calling: Calling, asking: Asking<SwitchRow>) -> Result<Response, Problem> {
     answer(&doors, &calling, asking.0, "read.bundles", "bundle").await
 }
