@@ -6,6 +6,7 @@ mod access;
 pub mod cli;
 mod configuration;
 mod evidence;
+mod export;
 mod limits;
 mod listen;
 mod opa_event;

@@ -306,7 +306,7 @@ pub fn etag(sequence: u64) -> Result<HeaderValue, axum::http::header::InvalidHea
 }
 
 /// Logged in full here, shown without its inside.
-fn internal(error: &dyn std::error::Error) -> Problem {
+pub fn internal(error: &dyn std::error::Error) -> Problem {
     tracing::error!(error = %error, "request.failed");
     Problem::new(ProblemType::Internal, "this is a fault of the server; its log has the details under the trace id")
 }

@@ -14,7 +14,10 @@ use xagent_domain::Limits as EngineLimits;
 use xagent_ledger::{Ledger, LedgerOptions, Notary};
 use xagent_opa::{OpaError, OpaOptions, OpaServer};
 use xagent_policies::{Bundle, Embedded, PolicyEngine};
-use xagent_projections::{Bus, CheckpointMirror, CheckpointRelay, RateCounters, Relay, RunProjector, RunViews};
+use xagent_projections::{
+    Bus, CheckpointMirror, CheckpointRelay, RateCounters, Relay, RunProjector, RunViews, TableProjector, Tables,
+    TablesError,
+};
 use xagent_sandbox::{Sandbox, SandboxError};
 
 use crate::access::{KeyRing, SourceError, Tally, Tokens};
@@ -43,6 +46,9 @@ pub enum StartError {
     /// Redis' address makes no sense.
     #[error(transparent)]
     Views(#[from] xagent_projections::ViewError),
+    /// The query tables' address makes no sense.
+    #[error(transparent)]
+    Tables(#[from] TablesError),
     /// The stock bundle is broken.
     #[error(transparent)]
     Bundle(#[from] xagent_policies::BundleError),
@@ -96,6 +102,8 @@ impl Server {
         let views = RunViews::connect(&configuration.redis_url)?;
         let relay = Relay::new(ledger.clone(), bus.clone());
         let projector = RunProjector::new(ledger.clone(), bus.clone(), views.clone());
+        let tables = Tables::connect(&configuration.database_url)?;
+        let rows = TableProjector::new(ledger.clone(), tables.clone());
         let Signing { signer, old } = configuration.signing.clone();
         let notary = Notary::new(ledger.clone(), signer, old);
         let checkpoints = CheckpointRelay::new(ledger.clone(), bus.clone());
@@ -122,6 +130,7 @@ impl Server {
         let routes = Doors {
             commands: commands.clone(),
             views,
+            tables,
             bus,
             notary: notary_too,
             tokens: Arc::new(tokens),
@@ -143,6 +152,7 @@ impl Server {
             tokio::spawn(relay.run(stages[2].clone())),
             tokio::spawn(checkpoints.run(stages[2].clone())),
             tokio::spawn(projector.run(stages[2].clone())),
+            tokio::spawn(rows.run(stages[2].clone())),
             tokio::spawn(notary.run(stages[2].clone())),
         ];
         readers.push(tokio::spawn(teller.run(stages[1].clone())));

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 use xagent_domain::{Digest, Recorded, Tenant};
+use xagent_projections::{Column, Filter, Kind, Listed};
 
 use crate::problem::{Problem, ProblemType};
 
@@ -27,6 +28,32 @@ pub struct ShownEvent {
     /// What happened, under the name of its type.
     #[schemars(with = "Value")]
     payload: Box<RawValue>,
+}
+
+/// The columns of an event in a file.
+const COLUMNS: [Column; 11] = [
+    column("position", Kind::Integer, "Its place in the whole ledger."),
+    column("tenant", Kind::Text, "Whose it is."),
+    column("aggregate_type", Kind::Text, "The type of its aggregate."),
+    column("aggregate_id", Kind::Text, "The id of its aggregate."),
+    column("sequence", Kind::Integer, "Its place in the stream of its aggregate."),
+    column("event_type", Kind::Text, "The fact."),
+    column("event_version", Kind::Text, "The version of its shape."),
+    column("recorded_at_us", Kind::Integer, "When it was recorded, in microseconds since 1970."),
+    column("leaf_hash", Kind::Text, "Its leaf hash (RFC 6962)."),
+    column("metadata", Kind::Json, "Who caused it, in what context."),
+    column("payload", Kind::Json, "What it says."),
+];
+
+const fn column(name: &'static str, kind: Kind, about: &'static str) -> Column {
+    Column { name, kind, optional: false, about }
+}
+
+impl Listed for ShownEvent {
+    const NAME: &'static str = "events";
+    const ABOUT: &'static str = "An event, as it was recorded.";
+    const COLUMNS: &'static [Column] = &COLUMNS;
+    const FILTERS: &'static [Filter] = &[];
 }
 
 /// The event as it is shown.

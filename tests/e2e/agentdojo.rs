@@ -86,7 +86,7 @@ async fn every_user_task_of_agentdojo_runs_and_replays() {
                 .await
                 .unwrap();
         assert_eq!(decisions as usize, runs + calls * 2 + calls + runs + tools);
-        let listed = api.get("/v1/runs?limit=500").await.expect(200);
+        let listed = api.get(&format!("/v1/runs?limit=500&min_position={}", world.head().await)).await.expect(200);
         assert_eq!(listed["items"].as_array().unwrap().len(), driven.len());
         assert!(listed["items"].as_array().unwrap().iter().all(|run| run["status"] == "completed"));
         let replay = world.xagent(&["replay", "--all", "--tenant", &tenant]).await;

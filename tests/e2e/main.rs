@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod agentdojo;
+mod analysts;
 mod api_keys;
 mod approvals;
 mod archive;
@@ -34,10 +35,12 @@ mod policy_cli;
 mod pressure;
 mod processes;
 mod proofs;
+mod queries;
 mod ranges;
 mod record;
 mod review;
 mod rotation;
+mod sample;
 mod schemathesis;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod sandbox;
@@ -48,6 +51,7 @@ mod snapshots;
 mod ssrf;
 mod subscription;
 mod switch;
+mod tables;
 mod tail;
 mod tamper;
 mod tamper_matrix;

@@ -142,8 +142,20 @@ impl Commands {
         aggregate: &str,
         id: &str,
     ) -> Result<(), CommandError> {
+        self.authorise_query(caller, name, aggregate, id, &[]).await
+    }
+
+    /// The same for a read that is about more than an id: policies see what, and where it is recorded, the record tells.
+    pub async fn authorise_query(
+        &self,
+        caller: &Caller,
+        name: &str,
+        aggregate: &str,
+        id: &str,
+        attributes: &[(&str, String)],
+    ) -> Result<(), CommandError> {
         let audit = matches!(name, "read.events" | "read.decisions" | "read.evidence" | "read.api_keys");
-        let intent = intent(caller, name, aggregate, id.to_owned(), &[]);
+        let intent = intent(caller, name, aggregate, id.to_owned(), attributes);
         let metadata = self.metadata(caller, if aggregate == "run" { id } else { "" });
         self.executor.authorise_read(&intent, audit, &metadata).await
     }

@@ -15,6 +15,7 @@ use xagent_ledger::{Ledger, LedgerOptions};
 use xagent_policies::{Bundle, Foreign};
 use xagent_replay::logged::{Again, decide_again, revision};
 
+use super::lists::DecisionList;
 use super::serve::Servers;
 use super::{CliError, Context};
 use crate::recordings;
@@ -23,10 +24,20 @@ const PAGE: u32 = 1000;
 const LIMITS: Limits = Limits { timeout_ms: 10_000 };
 
 #[derive(Args)]
+#[command(args_conflicts_with_subcommands = true, after_help = EXAMPLES)]
 pub struct Decisions {
     #[command(subcommand)]
-    action: Action,
+    action: Option<Action>,
+    #[command(flatten)]
+    list: DecisionList,
 }
+
+const EXAMPLES: &str = "Examples:
+  xagent decisions                                       the youngest ones
+  xagent decisions --denied --since 1h --format csv      last hour's denials, as CSV
+  xagent decisions --code path_outside_workspace --since 7d
+  xagent decisions --command read.events --principal eve who read the record
+  xagent decisions --tool http_fetch -o decisions.parquet";
 
 #[derive(Subcommand)]
 enum Action {
@@ -63,8 +74,10 @@ struct Found {
 
 impl Decisions {
     pub async fn run(self, context: &Context) -> Result<ExitCode, CliError> {
-        let Action::Replay(replay) = self.action;
-        replay.run(context).await
+        match self.action {
+            Some(Action::Replay(replay)) => replay.run(context).await,
+            None => self.list.run(context).await,
+        }
     }
 }
 

@@ -14,15 +14,16 @@ mod home;
 mod keys;
 mod ledger;
 mod limits;
+mod lists;
 mod log;
 mod migrate;
 mod model;
 mod policy;
 mod progress;
+mod rebuild;
 mod remote;
 mod replay;
 mod run;
-mod runs;
 mod sandbox;
 mod serve;
 mod settings;
@@ -69,6 +70,7 @@ const EXAMPLES: &str = "Examples:
   xagent up                                   start everything privately, run and replay a sample
   xagent run 'review this folder' --planner chat  let a model plan, and follow it live
   xagent runs                                 list runs
+  xagent decisions --denied --since 1h --format csv   what was denied in the last hour, as a file
   xagent tail --denied                        follow denials, live
   xagent replay run_0193...                   prove that a run replays identically
   xagent replay --all                         the same for every run
@@ -87,7 +89,19 @@ enum Command {
     /// Start a run on a plan file or a goal a model plans for, and follow it to its end
     Run(run::Run),
     /// List runs
-    Runs(runs::Runs),
+    Runs(lists::Runs),
+    /// List goals
+    Goals(lists::Goals),
+    /// List decisions of the law, or decide again what stock OPA servers have reported
+    Decisions(Box<decisions::Decisions>),
+    /// List tool calls
+    ToolCalls(Box<lists::ToolCalls>),
+    /// List approvals
+    Approvals(lists::Approvals),
+    /// List events
+    Events(lists::Events),
+    /// List what was used up, by hour, agent and principal
+    Usage(lists::Usage),
     /// Follow what is recorded, live
     Tail(tail::Tail),
     /// Decide a run again from its recordings and compare, byte for byte
@@ -104,8 +118,6 @@ enum Command {
     Archive(archive::Archive),
     /// Check, test, publish, activate, compare and roll back policy bundles
     Policy(policy::Policy),
-    /// Decide again what stock OPA servers have reported
-    Decisions(decisions::Decisions),
     /// Try to break out of the sandbox that `run_code` would use here, and say what isolates it
     Sandbox(sandbox::Sandbox),
     /// Issue, list and revoke api keys
@@ -113,6 +125,8 @@ enum Command {
     Keys(keys::KeysCommand),
     /// Mint a development token
     Token(token::Token),
+    /// Fill views again from the events, compare them, or look at them as of a position
+    Rebuild(rebuild::Rebuild),
     /// Bring the database schema up to date
     Migrate(migrate::Migrate),
     /// Show the settings in force, and where each comes from
@@ -156,6 +170,12 @@ pub fn main() -> ExitCode {
             Command::Serve(serve) => serve.run(&context).await,
             Command::Run(run) => run.run(&context).await,
             Command::Runs(runs) => runs.run(&context).await,
+            Command::Goals(goals) => goals.run(&context).await,
+            Command::ToolCalls(calls) => calls.run(&context).await,
+            Command::Approvals(approvals) => approvals.run(&context).await,
+            Command::Events(events) => events.run(&context).await,
+            Command::Usage(usage) => usage.run(&context).await,
+            Command::Rebuild(rebuild) => rebuild.run(&context).await,
             Command::Tail(tail) => tail.run(&context).await,
             Command::Replay(replay) => replay.run(&context).await,
             Command::Verify(verify) => verify.run(&context).await,

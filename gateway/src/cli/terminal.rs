@@ -18,8 +18,7 @@ impl Paint {
     }
 
     /// No colours.
-    #[cfg(test)]
-    pub fn none() -> Self {
+    pub fn plain() -> Self {
         Self(false)
     }
 

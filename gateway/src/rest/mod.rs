@@ -15,6 +15,7 @@ mod ledger;
 mod list;
 pub mod openapi;
 mod outcome;
+mod query;
 mod runs;
 mod tlog;
 mod tools;
@@ -26,12 +27,13 @@ use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use xagent_commands::{Commands, Toolkit};
 use xagent_ledger::Notary;
 use xagent_policies::Trust;
-use xagent_projections::{Bus, RunViews};
+use xagent_projections::{Bus, RunViews, Tables};
 
 use crate::access::{Tally, Tokens, authenticate};
 use crate::limits::{Drain, Limits, sized, watched};
@@ -47,6 +49,8 @@ pub struct Doors {
     pub commands: Commands,
     /// The view of runs.
     pub views: RunViews,
+    /// The query tables.
+    pub tables: Tables,
     /// NATS, for readiness.
     pub bus: Bus,
     /// What signs checkpoints.
@@ -106,7 +110,8 @@ fn open() -> OpenApiRouter<Doors> {
 /// Routes behind the law. Each is routed by the description it carries: see `openapi`.
 fn governed() -> OpenApiRouter<Doors> {
     OpenApiRouter::default()
-        .routes(routes!(runs::start, runs::list))
+        .routes(routes!(runs::start))
+        .merge(queries())
         .routes(routes!(runs::read))
         .routes(routes!(list::events))
         .routes(routes!(list::decisions))
@@ -142,6 +147,21 @@ fn governed() -> OpenApiRouter<Doors> {
         .routes(routes!(bundles::retire))
         .routes(routes!(keys::issue, keys::list))
         .routes(routes!(keys::revoke))
+}
+
+/// Lists, compressed for whoever takes that.
+fn queries() -> OpenApiRouter<Doors> {
+    OpenApiRouter::default()
+        .routes(routes!(query::runs))
+        .routes(routes!(query::goals))
+        .routes(routes!(query::decisions))
+        .routes(routes!(query::tool_calls))
+        .routes(routes!(query::approvals))
+        .routes(routes!(query::usage))
+        .routes(routes!(query::switches))
+        .routes(routes!(query::events::events))
+        .routes(routes!(query::views::views))
+        .layer(CompressionLayer::new())
 }
 
 /// Before the law is loaded nothing can be decided, so nothing is asked.

@@ -14,8 +14,8 @@ use xagent_projections::RunView;
 
 use super::Doors;
 use super::accepted::{Accepted, Proven, Receipted};
-use super::extract::{Body_, Calling, CommandingRun, Creating, Id, Limit, Natural, Parameters, Wait};
-use super::openapi::{Command, Lookup, Query, RunCommand, Shown, Tagged, Waited, described};
+use super::extract::{Body_, Calling, CommandingRun, Creating, Id, Parameters, Wait};
+use super::openapi::{Command, Lookup, RunCommand, Shown, Tagged, Waited, described};
 use super::outcome::{RunOutcome, run_ended};
 use crate::problem::{Problem, etag};
 
@@ -169,86 +169,6 @@ pub async fn read(
 fn shown(run: String, sequence: u64, state: Run, source: &'static str) -> (HeaderMap, Json<ShownRun>) {
     let tag = etag(sequence).ok().map(|tag| (header::ETAG, tag));
     (tag.into_iter().collect(), Json(ShownRun { run, status: state.status().as_str(), source, sequence, state }))
-}
-
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Page {
-    /// `next` of the page before.
-    cursor: Option<Natural>,
-    /// Runs at most.
-    #[serde(default)]
-    limit: Limit<50, 500>,
-}
-
-/// One line of the list of runs.
-#[derive(Serialize, JsonSchema)]
-pub struct ListedRun {
-    run: String,
-    /// Where it stands.
-    #[schemars(with = "RunStatus")]
-    status: &'static str,
-    agent: String,
-    /// The root goal.
-    goal: String,
-    tool_calls: u32,
-    /// Tool calls that were denied.
-    denied: u32,
-    started_at_position: u64,
-    /// How it went, once it has ended.
-    summary: String,
-}
-
-/// A page of runs.
-#[derive(Serialize, JsonSchema)]
-pub struct Runs {
-    items: Vec<ListedRun>,
-    /// Pass it as `cursor` for the next page.
-    next: Option<String>,
-}
-
-/// List runs
-///
-/// The youngest first.
-#[utoipa::path(
-    get, path = "/v1/runs", operation_id = "list_runs", tag = "Runs",
-    params(Parameters<Page>), responses(Shown<Runs>, Query),
-)]
-pub async fn list(
-    State(doors): State<Doors>,
-    calling: Calling,
-    Parameters(page): Parameters<Page>,
-) -> Result<Json<Runs>, Problem> {
-    let allowed = doors.commands.authorise_read(&calling.caller, "read.runs", "run", "").await;
-    allowed.map_err(|error| calling.problem(error))?;
-    let (tenant, ledger) = (&calling.caller.principal.tenant, doors.commands.ledger());
-    let limit = page.limit.0;
-    let before = page.cursor.map_or(u64::MAX, |cursor| cursor.0);
-    let runs = ledger.runs(tenant, before, limit).await.map_err(|error| calling.problem(error))?;
-    let next = runs.last().filter(|_| runs.len() == limit as usize).map(|(position, _)| position.to_string());
-    let mut items = Vec::with_capacity(runs.len());
-    for (position, id) in runs {
-        let state = match doors.views.get(tenant, &id).await {
-            Ok(Some(RunView { state, .. })) => state,
-            Ok(None) | Err(_) => folded(ledger, &calling, &id).await?,
-        };
-        items.push(ListedRun {
-            run: id,
-            status: state.status().as_str(),
-            agent: state.agent().to_owned(),
-            goal: state.goal_text().to_owned(),
-            tool_calls: state.tally().total,
-            denied: state.tally().denied,
-            started_at_position: position,
-            summary: state.summary().to_owned(),
-        });
-    }
-    Ok(Json(Runs { items, next }))
-}
-
-async fn folded(ledger: &Ledger, calling: &Calling, id: &str) -> Result<Run, Problem> {
-    let loaded = ledger.load::<Run>(&calling.caller.principal.tenant, id).await;
-    loaded.map(|loaded| loaded.state).map_err(|error| calling.problem(error))
 }
 
 /// Why.

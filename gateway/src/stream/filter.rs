@@ -43,6 +43,17 @@ pub enum Verdict {
     Approval,
 }
 
+impl Verdict {
+    /// As it is asked for.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Deny => "deny",
+            Self::Approval => "approval",
+        }
+    }
+}
+
 /// A wish of a tenant.
 pub struct Filter {
     tenant: Tenant,

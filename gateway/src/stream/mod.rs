@@ -27,6 +27,8 @@ use shelf::Shelf;
 use window::Window;
 
 pub use feed::run as feed;
+pub use filter::{Filter, Verdict, Wish};
+pub use item::Item;
 
 /// Bounds of live streams.
 #[derive(Clone, Debug)]

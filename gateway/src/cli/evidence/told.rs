@@ -68,7 +68,7 @@ mod tests {
         let expected = String::from_utf8_lossy(vector!("expected.json"));
         let expected: serde_json::Value = serde_json::from_str(&expected).unwrap();
         let key = expected["key"].as_str().unwrap().parse().unwrap();
-        told(&examine(file, &[key], None, &Bulk::exact(LIMITS)), Paint::none())
+        told(&examine(file, &[key], None, &Bulk::exact(LIMITS)), Paint::plain())
     }
 
     #[test]

@@ -143,7 +143,7 @@ mod tests {
 
     #[test]
     fn on_a_terminal_the_place_is_underlined() {
-        let told = findings_told(&[finding()], Paint::none(), true);
+        let told = findings_told(&[finding()], Paint::plain(), true);
         let expected = "error[non_deterministic]: `time.now_ns` answers differently from call to call\n  \
                         --> tools.rego:12:7\n   |\n12 | \tx := time.now_ns()\n   | \t     ^^^^^^^^^^^\n   \
                         = use input.context.now_us";
@@ -152,16 +152,16 @@ mod tests {
 
     #[test]
     fn elsewhere_a_finding_is_one_line() {
-        let told = findings_told(&[finding(), finding()], Paint::none(), false);
+        let told = findings_told(&[finding(), finding()], Paint::plain(), false);
         assert_eq!(told.lines().count(), 2);
         assert!(told.starts_with("tools.rego:12:7: `time.now_ns` answers"), "{told}");
     }
 
     #[test]
     fn only_the_lines_that_differ_are_shown() {
-        assert_eq!(both("a\nb\nc", "a\nx\nc", Paint::none()), ["    - b", "    + x"]);
-        assert_eq!(both("a", "a\na", Paint::none()), ["    + a"]);
-        assert_eq!(both("", "1", Paint::none()), ["    + 1"]);
+        assert_eq!(both("a\nb\nc", "a\nx\nc", Paint::plain()), ["    - b", "    + x"]);
+        assert_eq!(both("a", "a\na", Paint::plain()), ["    + a"]);
+        assert_eq!(both("", "1", Paint::plain()), ["    + 1"]);
     }
 
     #[test]

@@ -69,7 +69,7 @@ mod tests {
             "position": 42, "aggregate_id": "default/2026-01-01", "event_type": "DecisionMade",
             "recorded_at_us": 1_767_225_600_123_456_i64, "payload": {"DecisionMade": made},
         });
-        let line = told(&event, Paint::none());
+        let line = told(&event, Paint::plain());
         let expected = format!(
             "00:00:00.123       42  {:<36}  {:<20}  denied   run.start  missing_scope: it needs [2J `a`",
             "default/2026-01-01", "DecisionMade"

@@ -60,7 +60,7 @@ pub(super) fn text(said: &str) -> Header {
 }
 
 /// A `T` as JSON.
-pub(super) fn json<T: JsonSchema>() -> ResponseBuilder {
+pub fn json<T: JsonSchema>() -> ResponseBuilder {
     let content = ContentBuilder::new().schema(Some(of::<T>(Way::Sent))).build();
     let text = description(&generator(Way::Sent).into_root_schema_for::<T>());
     ResponseBuilder::new().description(text).content("application/json", content)

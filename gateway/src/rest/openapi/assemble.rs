@@ -124,6 +124,7 @@ fn problem() -> Map<String, Value> {
 fn tags() -> Value {
     json!([
         {"name": "Runs", "description": "One pursuit of a goal by an agent."},
+        {"name": "Queries", "description": "What happened, across runs: filtered, in order, as pages or as files."},
         {"name": "Tool calls", "description": "Proposed, decided, approved where asked, started, completed."},
         {"name": "Approvals", "description": "What a person answers before a call may start."},
         {"name": "Tools", "description": "What agents may call, and how the law sees it."},

@@ -16,9 +16,9 @@ pub mod serve;
 #[cfg(test)]
 mod tests;
 
-pub use answers::{Recorded, Shown, Tagged, Waited};
+pub use answers::{Recorded, Shown, Tagged, Waited, json as json_of};
 pub use assemble::document;
 pub use parameters::LastEvent;
 pub use refusals::{Command, Lookup, NoPage, Open, Publication, Query, RunCommand, Unready};
 pub(crate) use schema::described;
-pub use schema::{Bytes, body};
+pub use schema::{Bytes, body, embedded};

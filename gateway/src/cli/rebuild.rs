@@ -1,0 +1,128 @@
+//! `xagent rebuild`: views from zero, beside those that serve.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Args, ValueEnum};
+use serde_json::json;
+use xagent_commands::SystemClock;
+use xagent_ledger::{Ledger, LedgerOptions};
+use xagent_projections::{Built, Rebuild as Builder, Tables, TablesDigest, TablesError, Target};
+
+use super::progress::progress;
+use super::serve::Servers;
+use super::terminal::Paint;
+use super::{CliError, Context};
+
+#[derive(Clone, Copy, ValueEnum)]
+enum View {
+    /// The query tables: runs, goals, decisions, tool calls, approvals, usage, switches
+    Tables,
+}
+
+#[derive(Args)]
+#[command(after_help = "The live view serves meanwhile, and is replaced in one step at the end.
+
+Examples:
+  xagent rebuild tables              fill them again from the events
+  xagent rebuild tables --check      fill them again, compare, change nothing: exit code 1 where they differ
+  xagent rebuild tables --to 5000    the tables as of position 5000, as the schema views_at_5000
+  xagent rebuild tables --drop 5000  drop those")]
+pub struct Rebuild {
+    /// The view
+    #[arg(value_enum)]
+    view: View,
+    /// As of this position, to be looked at: nothing is replaced
+    #[arg(long, value_name = "POSITION", conflicts_with_all = ["check", "drop"])]
+    to: Option<u64>,
+    /// Compare with the live view, digest by digest, and change nothing
+    #[arg(long, conflicts_with = "drop")]
+    check: bool,
+    /// Drop what `--to` made
+    #[arg(long, value_name = "POSITION")]
+    drop: Option<u64>,
+    #[command(flatten)]
+    servers: Servers,
+}
+
+impl Rebuild {
+    pub async fn run(self, context: &Context) -> Result<ExitCode, CliError> {
+        let View::Tables = self.view;
+        let database = self.servers.database(&context.home)?;
+        let ledger = Ledger::connect(&database, Arc::new(SystemClock), LedgerOptions::default())?;
+        let builder = Builder::new(ledger, Tables::connect(&database)?);
+        if let Some(position) = self.drop {
+            builder.drop_at(position).await?;
+            context.print(&json!({"dropped": position}), &format!("The tables as of position {position} are dropped."));
+            return Ok(ExitCode::SUCCESS);
+        }
+        let target = match (self.to, self.check) {
+            (Some(position), _) => Target::At(position),
+            (None, true) => Target::Check,
+            (None, false) => Target::Live,
+        };
+        let bar = progress(0, context.json);
+        let told = |done: u64, of: u64| {
+            bar.set_length(of);
+            bar.set_position(done);
+        };
+        let built = builder.run(target, &told).await;
+        bar.finish_and_clear();
+        Ok(tell(context, &built?))
+    }
+}
+
+fn tell(context: &Context, built: &Built) -> ExitCode {
+    let different = built.live.as_ref().map(|live| differences(live, &built.built));
+    let equal = different.as_ref().is_none_or(Vec::is_empty);
+    let mut said = json!({"build": built});
+    if let Some(different) = &different {
+        said["equal"] = json!(equal);
+        said["different"] = json!(different);
+    }
+    context.print(&said, &text(built, different.as_deref()));
+    if equal { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn differences(live: &TablesDigest, built: &TablesDigest) -> Vec<&'static str> {
+    let differ = live.tables.iter().filter(|(name, digest)| built.tables.get(*name) != Some(digest));
+    differ.map(|(name, _)| *name).collect()
+}
+
+fn text(built: &Built, different: Option<&[&str]>) -> String {
+    let Built { schema, events, folded_ms, events_per_second, built, .. } = built;
+    let mut text = format!("{events} events in {folded_ms} ms: {events_per_second} a second\n");
+    for (name, table) in &built.tables {
+        text += &format!("  {name:<11}  {:>9} rows  {}\n", table.rows, table.digest);
+    }
+    if built.unreadable > 0 {
+        text += &format!("  {} events could not be read: the log names them\n", built.unreadable);
+    }
+    let paint = Paint::stdout();
+    text += &match (schema, different) {
+        (_, Some([])) => paint.good(&format!("The live tables are the same at position {}.", built.position)),
+        (_, Some(different)) => paint.bad(&format!(
+            "The live tables differ at position {}: {}. `xagent rebuild tables` replaces them.",
+            built.position,
+            different.join(", ")
+        )),
+        (Some(schema), None) if schema == "views" => format!("They are live, from position {} on.", built.position),
+        (Some(schema), None) => format!("They are in the schema {schema}; `--drop {}` drops it.", built.position),
+        (None, None) => String::new(),
+    };
+    text
+}
+
+impl From<TablesError> for CliError {
+    fn from(error: TablesError) -> Self {
+        let remedy = match &error {
+            TablesError::Ledger(_) => {
+                "a ledger whose oldest events are archived needs them back: `xagent archive attach FILE`"
+            }
+            TablesError::Busy => "wait for the other one to end",
+            TablesError::Ahead { .. } => "name a position that is in the ledger",
+            _ => "is Postgres up, and was `xagent migrate` run? See XAGENT_DATABASE_URL",
+        };
+        Self::new(error.to_string(), remedy)
+    }
+}
