@@ -41,9 +41,9 @@ mod record;
 mod review;
 mod rotation;
 mod sample;
-mod schemathesis;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod sandbox;
+mod schemathesis;
 mod secrets;
 mod settings;
 mod shutdown;

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 use xagent_commands::{
-    Caller, Commands, CommandsOptions, Executor, Law, Resolver, Resolving, RunRequest, ToolSettings, Toolkit, Worker,
-    WorkerOptions,
+    Caller, Commands, CommandsOptions, Executor, Law, PlannerRequest, Resolver, Resolving, RunRequest, ToolSettings,
+    Toolkit, Worker, WorkerOptions,
 };
 use xagent_domain::run::{Run, RunStatus};
 use xagent_domain::{Limits, Principal, Tenant};
@@ -176,17 +176,17 @@ async fn fetched(bare: &Bare, resolver: Arc<Rebinding>, port: u16) -> Run {
     let limits = Limits { timeout_ms: 5000 };
     let engine = Arc::new(Embedded::new(limits));
     let executor = Executor::new(bare.ledger.clone(), Law::new(engine.clone(), limits, 4), Arc::new(Now));
-    let options = CommandsOptions { workspaces: Vec::new(), approval_ttl_us: 60_000_000, resolver };
+    let options = CommandsOptions { workspaces: Vec::new(), approval_ttl_us: 60_000_000, resolver, model: None };
     let commands = Commands::new(executor, engine, options);
     commands.bring_law_into_force(law_bundle).await.unwrap();
     let tenant = Tenant::default_tenant();
     let scopes = ["*", "tool:*"].map(str::to_owned).into();
     let principal = Principal { id: "alice".to_owned(), tenant: tenant.clone(), scopes, roles: [].into() };
-    let caller = Caller { principal, traceparent: String::new(), key: None };
+    let caller = Caller { principal, traceparent: String::new(), key: None, credential: None };
     let url = format!("http://rebinding.example:{port}/");
     let plan = json!({"steps": [{"id": "fetch", "tool": "http_fetch", "arguments": {"url": url}}]});
-    let plan = Some(serde_json::from_value(plan).unwrap());
-    let request = RunRequest { agent: "a".into(), goal: "g".into(), plan, workspace: None };
+    let planner = PlannerRequest::Scripted(serde_json::from_value(plan).unwrap());
+    let request = RunRequest { agent: "a".into(), goal: "g".into(), planner, workspace: None };
     let run = commands.start_run(&caller, request).await.unwrap().run.to_string();
     let kit = Toolkit::new(ToolSettings::default(), Err(xagent_sandbox::SandboxError::Stopped));
     let stop = CancellationToken::new();

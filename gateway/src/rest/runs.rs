@@ -9,12 +9,11 @@ use xagent_commands::{ChatRequest, CommandError, Done, InvalidInput, PlannerRequ
 use xagent_domain::RunId;
 use xagent_domain::governed::Refusal;
 use xagent_domain::run::{Plan, Run, RunStatus};
-use xagent_ledger::{Ledger, Receipt};
-use xagent_projections::RunView;
+use xagent_ledger::Receipt;
 
 use super::Doors;
 use super::accepted::{Accepted, Proven, Receipted};
-use super::extract::{Body_, Calling, CommandingRun, Creating, Id, Parameters, Wait};
+use super::extract::{Body_, Calling, CommandingRun, Creating, Id, Natural, Parameters, Wait};
 use super::openapi::{Command, Lookup, RunCommand, Shown, Tagged, Waited, described};
 use super::outcome::{RunOutcome, run_ended};
 use crate::problem::{Problem, etag};

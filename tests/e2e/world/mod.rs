@@ -90,13 +90,6 @@ impl World {
         (self.server, self.url) = (Some(server), url);
     }
 
-    /// The server again, with other settings.
-    pub async fn restart_with(&mut self, set: impl FnOnce(&mut Command)) {
-        self.kill_server().await;
-        let (server, url) = self.server_with(set).await;
-        (self.server, self.url) = (Some(server), url);
-    }
-
     /// Starts one more server over the same ledger and waits until it is ready.
     pub async fn another_server(&self) -> (Child, String) {
         self.server_with(|_| {}).await

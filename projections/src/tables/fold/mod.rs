@@ -156,7 +156,7 @@ fn fold_decision(seen: &Seen<'_>, changes: &mut Changes) -> bool {
             changes.decisions.push(row);
             true
         }
-        Ok(AccessEvent::CommandRefused { .. }) | Err(_) => false,
+        Ok(AccessEvent::CommandRefused { .. } | AccessEvent::RequestsRefused { .. }) | Err(_) => false,
     }
 }
 

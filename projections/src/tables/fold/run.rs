@@ -86,6 +86,8 @@ impl RunState {
             RunEvent::RunCancelled { reason } => ended(row, seen, "cancelled", reason),
             RunEvent::RunCompleted { summary } => ended(row, seen, "completed", summary),
             RunEvent::RunFailed { reason } => ended(row, seen, "failed", reason),
+            // It never became a call: the event alone tells of it.
+            RunEvent::ToolCallRejected { .. } => {}
             RunEvent::RunForked { from, .. } => row.forked_from = Some(from.to_string()),
             RunEvent::ToolCallProposed { .. }
             | RunEvent::ApprovalRequested { .. }
