@@ -67,7 +67,8 @@ fn trusted_key(jwk: &Map<String, Value>) -> Result<TrustedKey, &'static str> {
         }
         (Some("EC"), Some("P-256")) => {
             let (x, y) = (text("x").ok_or("it has no `x`")?, text("y").ok_or("it has no `y`")?);
-            (bits(x)?, bits(y)?);
+            bits(x)?;
+            bits(y)?;
             (Algorithm::ES256, "ES256", DecodingKey::from_ec_components(x, y))
         }
         (Some("OKP"), Some("Ed25519")) => {

@@ -83,9 +83,9 @@ const EXAMPLES: &str = "Examples:
 #[derive(Subcommand)]
 enum Command {
     /// Start private servers, migrate, run the sample, replay it, and stay up until Ctrl-C
-    Up(up::Up),
+    Up(Box<up::Up>),
     /// Serve the API, walk runs, relay events and keep views
-    Serve(serve::Serve),
+    Serve(Box<serve::Serve>),
     /// Start a run on a plan file or a goal a model plans for, and follow it to its end
     Run(run::Run),
     /// List runs
