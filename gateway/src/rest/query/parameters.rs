@@ -87,11 +87,11 @@ fn read<R: Listed>(query: &str, accept: &str) -> Result<Asked<R>, Problem> {
         Some((_, values)) if values.len() == 1 => Ok(values.first().cloned()),
         Some(_) => Err(invalid(name, "it is given more than once")),
     };
-    let order = one("order")?.map_or(Ok(Order::default()), |text| match text.as_str() {
-        "newest" => Ok(Order::Newest),
-        "oldest" => Ok(Order::Oldest),
-        _ => Err(invalid("order", &format!("`{text}` is no order: it is `newest` or `oldest`"))),
-    })?;
+    let order = match one("order")?.as_deref() {
+        None | Some("newest") => Order::Newest,
+        Some("oldest") => Order::Oldest,
+        Some(text) => return Err(invalid("order", &format!("`{text}` is no order: it is `newest` or `oldest`"))),
+    };
     let format = one("format")?.map_or_else(
         || Ok(Format::accepted(accept)),
         |text| {
@@ -142,10 +142,8 @@ fn wanted(filter: &Filter, values: &[String]) -> Result<Wanted, Problem> {
         return Err(invalid(filter.name, "it is given more often than it may be"));
     }
     if moment {
-        return values
-            .first()
-            .map_or(Err(invalid(filter.name, "it is empty")), |text| at(filter.name, text))
-            .map(Wanted::Moment);
+        let text = values.first().map(String::as_str).unwrap_or_default();
+        return at(filter.name, text).map(Wanted::Moment);
     }
     for value in values {
         if value.is_empty() {
