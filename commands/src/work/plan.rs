@@ -2,6 +2,7 @@
 //! each call it asks for checked, decided and recorded in order.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -193,8 +194,8 @@ impl Worker {
                 Fate::Ended(_) | Fate::Open | Fate::Rejected(_) => None,
             });
             for content in outputs.chain(&turn.reply).filter(|content| content.text.is_none()) {
-                if !texts.contains_key(&content.digest) {
-                    texts.insert(content.digest, self.commands.text_of(content).await?.into_string());
+                if let Entry::Vacant(unknown) = texts.entry(content.digest) {
+                    unknown.insert(self.commands.text_of(content).await?.into_string());
                 }
             }
         }
