@@ -86,7 +86,7 @@ impl ToolSettings {
     /// Reads settings. Names the key at fault.
     pub fn parse(text: &str) -> Result<Self, InvalidInput> {
         let settings: Self = toml::from_str(text).map_err(|error| {
-            let line = error.span().map(|span| text[..span.start.min(text.len())].lines().count().max(1));
+            let line = error.span().map(|span| text.bytes().take(span.start).filter(|byte| *byte == b'\n').count() + 1);
             let line = line.map(|line| format!(" (line {line})")).unwrap_or_default();
             InvalidInput::new("tools", format!("{}{line}", error.message()))
         })?;
