@@ -8,6 +8,7 @@ use xagent_projections::Place;
 use xagent_tree::Signer;
 
 use crate::access::Secret;
+use crate::mcp::McpOptions;
 use crate::stream::StreamOptions;
 
 /// A server's configuration, complete.
@@ -37,6 +38,8 @@ pub struct Configuration {
     pub engine: Engine,
     /// Bounds of live streams.
     pub streams: StreamOptions,
+    /// Bounds of the MCP door.
+    pub mcp: McpOptions,
 }
 
 /// What evaluates policies, and its bounds.

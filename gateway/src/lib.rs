@@ -6,6 +6,7 @@ mod access;
 pub mod cli;
 mod configuration;
 mod evidence;
+mod mcp;
 mod opa_event;
 mod problem;
 mod recordings;

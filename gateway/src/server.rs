@@ -15,6 +15,7 @@ use xagent_policies::{Bundle, Embedded, PolicyEngine};
 use xagent_projections::{Bus, CheckpointMirror, CheckpointRelay, Relay, RunProjector, RunViews};
 
 use crate::configuration::{Configuration, Engine, Opa, Signing};
+use crate::mcp::Mcp;
 use crate::rest::{Doors, router};
 use crate::stream::{Patient, Peer, Streams, feed};
 
@@ -88,7 +89,9 @@ impl Server {
         let secret = Arc::new(configuration.secret.clone());
         let (bundle_trust, notary_too) = (configuration.bundle_trust.clone(), notary.clone());
         let streams = Streams::new(commands.clone(), configuration.streams.clone(), stages[0].clone());
+        let mcp = Mcp::new(commands.clone(), configuration.mcp.clone(), stages[0].clone());
         let routes = Doors {
+            mcp: mcp.clone(),
             commands: commands.clone(),
             views,
             bus,
@@ -102,6 +105,7 @@ impl Server {
         let streams = tokio::spawn(feed(streams, stages[0].clone()));
         let workers = tokio::spawn(govern(commands, stock, worker, stages[1].clone()));
         let mut readers = vec![
+            tokio::spawn(mcp.run(stages[0].clone())),
             tokio::spawn(relay.run(stages[2].clone())),
             tokio::spawn(checkpoints.run(stages[2].clone())),
             tokio::spawn(projector.run(stages[2].clone())),

@@ -18,6 +18,7 @@ mod ledger;
 mod live;
 mod live_ends;
 mod live_many;
+mod mcp;
 mod mirrors;
 mod opa_engine;
 mod outages;

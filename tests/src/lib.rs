@@ -5,6 +5,7 @@
 
 mod command;
 mod examples;
+mod mcp;
 mod opa;
 mod said;
 mod tool;
@@ -17,6 +18,7 @@ use xagent_stack::StackError;
 
 pub use command::Command;
 pub use examples::{Examples, Parts, names};
+pub use mcp::McpTools;
 pub use opa::{OpaProcess, opa};
 pub use said::{Acknowledged, Said};
 pub use tool::{registered, registration};

@@ -1,9 +1,13 @@
 //! The commands, one method each. The doors call these and nothing deeper.
 
 mod approvals;
+mod asked;
+mod callable;
 mod calls;
+mod follow;
 mod law;
 mod logs;
+mod opened;
 mod runs;
 mod tools;
 
@@ -16,7 +20,10 @@ use xagent_domain::{Blob, CanonicalJson, CommandId, Intent, Metadata, Principal}
 use xagent_ledger::{CommandKey, Ledger, Receipt};
 use xagent_policies::PolicyEngine;
 
+pub use asked::Asked;
+pub use callable::Callable;
 pub use calls::{ProposedCall, ToolRequest};
+pub use follow::{CallEnd, Followed};
 pub use law::{Activated, Published};
 pub use runs::{RunRequest, StartedRun};
 

@@ -27,7 +27,7 @@ impl Run {
         if self.status.has_ended() || self.status == RunStatus::NotStarted {
             return Next::Done;
         }
-        let ours = self.open.values().filter(|call| call.tool.executor == Executor::Builtin);
+        let ours = self.open.values().filter(|call| call.tool.executor != Executor::Client);
         for call in ours {
             match call.status {
                 CallStatus::Started if !call.tool.idempotent => return Next::Interrupt(call.id),

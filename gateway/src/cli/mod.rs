@@ -10,6 +10,7 @@ mod evidence;
 mod home;
 mod ledger;
 mod log;
+mod mcp;
 mod migrate;
 mod policy;
 mod progress;

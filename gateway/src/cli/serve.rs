@@ -12,6 +12,7 @@ use tracing_subscriber::EnvFilter;
 use super::bundle_keys::BundleKeys;
 use super::engine::EngineArgs;
 use super::log::Log;
+use super::mcp::McpArgs;
 use super::streams::StreamArgs;
 use super::{CliError, Context, Home};
 use crate::configuration::Configuration;
@@ -79,6 +80,8 @@ pub struct Serve {
     bundle_keys: BundleKeys,
     #[command(flatten)]
     streams: StreamArgs,
+    #[command(flatten)]
+    mcp: McpArgs,
     /// How long an approval is valid, in seconds; a call must have started by then
     #[arg(long, env = "XAGENT_APPROVAL_TTL_S", default_value_t = A_DAY_S, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
     approval_ttl_s: u32,
@@ -99,6 +102,7 @@ impl Serve {
             engine: self.engine.configuration()?,
             bundle_trust: self.bundle_keys.trust()?,
             streams: self.streams.options(),
+            mcp: self.mcp.options(),
             approval_ttl_s: self.approval_ttl_s,
         };
         let server = start(&configuration).await?;

@@ -24,6 +24,7 @@ use super::replay::{Replayer, told};
 use super::run::{all_events, ended, waiting_approval};
 use super::serve::{A_DAY_S, Servers, asked_to_stop, log_to, start};
 use super::story::{Step, steps, tell};
+use super::mcp::McpArgs;
 use super::streams::StreamArgs;
 use super::terminal::Paint;
 use super::{CliError, Context};
@@ -47,6 +48,8 @@ pub struct Up {
     bundle_keys: BundleKeys,
     #[command(flatten)]
     streams: StreamArgs,
+    #[command(flatten)]
+    mcp: McpArgs,
     /// The folder the sample run reviews, and the only one runs may work in
     #[arg(long, default_value = ".", value_name = "DIR")]
     workspace: PathBuf,
@@ -123,6 +126,7 @@ impl Up {
             engine: self.engine.configuration()?,
             bundle_trust: self.bundle_keys.trust()?,
             streams: self.streams.options(),
+            mcp: self.mcp.options(),
             approval_ttl_s: A_DAY_S,
         })
     }

@@ -31,6 +31,7 @@ use xagent_policies::Trust;
 use xagent_projections::{Bus, RunViews};
 
 use crate::access::Secret;
+use crate::mcp::{self, Mcp};
 use crate::problem::{Problem, ProblemType};
 use crate::stream::{self, Streams};
 use crate::trace::Trace;
@@ -57,6 +58,8 @@ pub struct Doors {
     pub bundle_trust: Trust,
     /// Live streams.
     pub streams: Streams,
+    /// The MCP door.
+    pub mcp: Mcp,
 }
 
 /// All routes.
@@ -103,8 +106,10 @@ pub fn router(doors: Doors) -> Router {
         .merge(governed)
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
-        .with_state(doors)
+        .with_state(doors.clone())
         .layer(from_fn_with_state(Arc::new(Semaphore::new(AT_ONCE)), bounded))
+        // Its calls take as long as tools do; it has bounds of its own.
+        .merge(mcp::routes().layer(from_fn_with_state(doors.clone(), lawful)).with_state(doors))
         .layer(CatchPanicLayer::custom(panicked))
 }
 

@@ -136,7 +136,7 @@ impl Answer {
     }
 }
 
-async fn answer(request: RequestBuilder) -> Answer {
+pub(super) async fn answer(request: RequestBuilder) -> Answer {
     match request.send().await {
         Ok(response) => {
             let header = |name: &str| response.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);

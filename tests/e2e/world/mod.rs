@@ -4,6 +4,7 @@ mod api;
 mod bare;
 mod http;
 mod live;
+mod mcp;
 mod postgres;
 mod shelf;
 
@@ -23,6 +24,7 @@ pub use api::{Api, claims, signed};
 pub use bare::{Bare, stream};
 pub use http::SlowServer;
 pub use live::Live;
+pub use mcp::{LEGACY, words};
 pub use shelf::Shelf;
 pub use xagent_tests::until;
 use xagent_tests::{Now, blocking, folder};
