@@ -38,6 +38,8 @@ pub struct Configuration {
     pub engine: Engine,
     /// Bounds of live streams.
     pub streams: StreamOptions,
+    /// Programs that may be started as upstream MCP servers.
+    pub upstream_programs: Vec<PathBuf>,
     /// Bounds of the MCP door.
     pub mcp: McpOptions,
 }

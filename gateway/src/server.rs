@@ -71,7 +71,11 @@ impl Server {
         let law = Law::new(engine.clone(), limits, configuration.engine.concurrency);
         let executor = Executor::new(ledger.clone(), law, clock.clone());
         let approval_ttl_us = i64::from(configuration.approval_ttl_s) * 1_000_000;
-        let options = CommandsOptions { workspaces: configuration.workspaces.clone(), approval_ttl_us };
+        let options = CommandsOptions {
+            workspaces: configuration.workspaces.clone(),
+            approval_ttl_us,
+            upstream_programs: configuration.upstream_programs.clone(),
+        };
         let commands = Commands::new(executor, engine, options);
         let bus = Bus::connect(&configuration.nats_url).await.map_err(|error| StartError::Nats(error.to_string()))?;
         let views = RunViews::connect(&configuration.redis_url)?;

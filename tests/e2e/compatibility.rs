@@ -13,6 +13,7 @@ use xagent_domain::bundle::{BundleEvent, Bundles};
 use xagent_domain::decision_log::{DecisionLog, DecisionLogEvent};
 use xagent_domain::run::{Run, RunEvent};
 use xagent_domain::tool::{Tool, ToolEvent};
+use xagent_domain::upstream::{Upstream, UpstreamEvent};
 use xagent_domain::{Decider, Event, Metadata, Recorded, Tenant};
 use xagent_ledger::{Append, CqrsStore, Expected, Fact, Folded, Ledger};
 use xagent_tests::{Examples, Parts, names, registered};
@@ -103,6 +104,7 @@ async fn stock_cqrs_es_reads_every_stream_and_every_event_there_is() {
     record_all::<Run>(&ledger).await;
     record_all::<Bundles>(&ledger).await;
     record_all::<Tool>(&ledger).await;
+    record_all::<Upstream>(&ledger).await;
     record_all::<Access>(&ledger).await;
     record_all::<DecisionLog>(&ledger).await;
     let streams = "SELECT DISTINCT aggregate_type, aggregate_id FROM events";
@@ -113,6 +115,7 @@ async fn stock_cqrs_es_reads_every_stream_and_every_event_there_is() {
             "run" => read::<Run>(&pool, &ledger, id, &mut seen).await,
             "bundle" => read::<Bundles>(&pool, &ledger, id, &mut seen).await,
             "tool" => read::<Tool>(&pool, &ledger, id, &mut seen).await,
+            "upstream" => read::<Upstream>(&pool, &ledger, id, &mut seen).await,
             "access" => read::<Access>(&pool, &ledger, id, &mut seen).await,
             "decision_log" => read::<DecisionLog>(&pool, &ledger, id, &mut seen).await,
             other => panic!("aggregates of the kind `{other}` are new: read them here, and record their events"),
@@ -122,6 +125,7 @@ async fn stock_cqrs_es_reads_every_stream_and_every_event_there_is() {
         (Run::TYPE, all::<RunEvent>()),
         (Bundles::TYPE, all::<BundleEvent>()),
         (Tool::TYPE, all::<ToolEvent>()),
+        (Upstream::TYPE, all::<UpstreamEvent>()),
         (Access::TYPE, all::<AccessEvent>()),
         (DecisionLog::TYPE, all::<DecisionLogEvent>()),
     ];

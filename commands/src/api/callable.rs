@@ -35,7 +35,7 @@ impl Commands {
         let run = new_run(&caller.principal);
         let all = self.catalog.all(&caller.principal.tenant).await?;
         for tool in all.into_iter().filter(|tool| tool.executor != Executor::Client && tool.name.as_str() > after) {
-            if !self.would_allow(&hypothetical(&run, &tool, &context)?).await {
+            if !self.would_allow(&hypothetical(&run, &tool, Resources::default(), &context)?).await {
                 continue;
             }
             if tools.len() == most {
@@ -47,7 +47,7 @@ impl Commands {
     }
 
     /// Circumstances in which no rate is used up: a list does not change with how busy its reader is.
-    fn idle(&self) -> Context {
+    pub(super) fn idle(&self) -> Context {
         let usage = Usage { this_tool_last_minute: Some(0), ..Usage::default() };
         Context::new(self.executor.now_us(), usage)
     }
@@ -61,7 +61,7 @@ impl Commands {
 }
 
 /// A run of the principal in which nothing has happened.
-fn new_run(principal: &Principal) -> Run {
+pub(super) fn new_run(principal: &Principal) -> Run {
     let nobody = Uuid::nil();
     let mut run = Run::default();
     run.evolve(&RunEvent::RunStarted {
@@ -75,7 +75,13 @@ fn new_run(principal: &Principal) -> Run {
     run
 }
 
-fn hypothetical(run: &Run, tool: &Registration, context: &Context) -> Result<Inquiry, CommandError> {
+/// The question whether the tool may be called without arguments, touching `resources`.
+pub(super) fn hypothetical(
+    run: &Run,
+    tool: &Registration,
+    resources: Resources,
+    context: &Context,
+) -> Result<Inquiry, CommandError> {
     let arguments = CanonicalJson::of_value(&json!({})).map_err(|error| Refusal::Input(error.to_string()))?;
     let act = Act::Propose(Box::new(Propose {
         call: CallId::new(Uuid::nil()),
@@ -84,7 +90,7 @@ fn hypothetical(run: &Run, tool: &Registration, context: &Context) -> Result<Inq
         label: tool.name.clone(),
         tool: tool.facts()?,
         arguments,
-        resources: Resources::default(),
+        resources,
         values: Vec::new(),
     }));
     let inquiry = run.inquiries(&act, None, context)?.pop();

@@ -10,6 +10,7 @@ mod logs;
 mod opened;
 mod runs;
 mod tools;
+mod upstreams;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -26,8 +27,10 @@ pub use calls::{ProposedCall, ToolRequest};
 pub use follow::{CallEnd, Followed};
 pub use law::{Activated, Published};
 pub use runs::{RunRequest, StartedRun};
+pub use upstreams::{Discovered, Discovery, Trusted};
 
 use crate::governed::{Executed, Request};
+use crate::tool::Upstreams;
 use crate::{Catalog, CommandError, Executor, Ids, InvalidInput};
 
 /// Who commands, and what makes the command repeatable.
@@ -48,6 +51,8 @@ pub struct CommandsOptions {
     pub workspaces: Vec<PathBuf>,
     /// How long an approval is valid, in microseconds.
     pub approval_ttl_us: i64,
+    /// Programs that may be started as upstream MCP servers.
+    pub upstream_programs: Vec<PathBuf>,
 }
 
 /// A command that went through.
@@ -62,6 +67,7 @@ pub struct Done {
 pub struct Commands {
     executor: Executor,
     catalog: Catalog,
+    upstreams: Upstreams,
     engine: Arc<dyn PolicyEngine>,
     ids: Ids,
     options: Arc<CommandsOptions>,
@@ -81,7 +87,8 @@ impl Commands {
     /// Over an executor, with the engine that holds the bundles.
     pub fn new(executor: Executor, engine: Arc<dyn PolicyEngine>, options: CommandsOptions) -> Self {
         let catalog = Catalog::new(executor.ledger().clone());
-        Self { executor, catalog, engine, ids: Ids, options: Arc::new(options), lawmaking: Arc::default() }
+        let upstreams = Upstreams::new(options.upstream_programs.clone());
+        Self { executor, catalog, upstreams, engine, ids: Ids, options: Arc::new(options), lawmaking: Arc::default() }
     }
 
     /// The executor.
@@ -97,6 +104,10 @@ impl Commands {
     /// The tools.
     pub fn catalog(&self) -> &Catalog {
         &self.catalog
+    }
+
+    pub(crate) fn upstreams(&self) -> &Upstreams {
+        &self.upstreams
     }
 
     pub(crate) fn approval_ttl_us(&self) -> i64 {

@@ -34,6 +34,7 @@ fn tool(name: &str, description: &str, required: &[&str], properties: &Value) ->
         code: Default::default(),
         trusted_source: false,
         roles: Default::default(),
+        source: None,
     })
 }
 

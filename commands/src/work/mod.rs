@@ -2,6 +2,7 @@
 
 mod drive;
 mod perform;
+mod upstream;
 mod watch;
 
 use std::time::Duration;

@@ -3,14 +3,14 @@
 use std::time::Instant;
 
 use xagent_domain::governed::Refusal;
-use xagent_domain::run::{Act, Call, Run, RunEvent, ToolOutcome};
+use xagent_domain::run::{Act, Call, Executor, Run, RunEvent, ToolOutcome};
 use xagent_domain::{CallId, CanonicalJson, Content, DecisionId, DecisionMade};
 use xagent_ledger::Committed;
 
 use super::{RunKey, Worker};
 use crate::ambient::pause;
 use crate::governed::{Allowed, Executed};
-use crate::tool::ToolResult;
+use crate::tool::{ToolResult, UpstreamError};
 use crate::{CommandError, InvalidInput, ToolCall};
 
 /// Tries to record an outcome before it is left to the next walk: about eight minutes.
@@ -26,7 +26,17 @@ impl Worker {
         let started = self.record(key, act, Vec::new()).await?;
         let Some(permit) = self.permit(key, &started, &call, arguments).await? else { return Ok(started.state) };
         let clock = Instant::now();
-        let result = self.toolbox.run(permit).await;
+        let result = match call.tool.executor {
+            Executor::Upstream => match self.call_upstream(key, &call, permit).await {
+                Ok(result) => result,
+                // What it did is not known, and it must not be done twice.
+                Err(UpstreamError::Unknown(reason)) if !call.tool.idempotent => {
+                    return Ok(self.record(key, Act::InterruptCall { call: id, reason }, Vec::new()).await?.state);
+                }
+                Err(error) => ToolResult::of(Err(error.to_string())),
+            },
+            Executor::Builtin | Executor::Client => self.toolbox.run(permit).await,
+        };
         let duration_us = u64::try_from(clock.elapsed().as_micros()).unwrap_or(u64::MAX);
         self.record_outcome(key, id, result, duration_us).await
     }

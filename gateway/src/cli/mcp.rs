@@ -1,5 +1,6 @@
-//! Flags of the MCP door.
+//! Flags of MCP: the door, and the servers behind it.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
@@ -23,6 +24,9 @@ pub struct McpArgs {
     /// How long a run that was opened for an MCP client may be idle before it is closed, in seconds
     #[arg(long, env = "XAGENT_MCP_IDLE_S", default_value_t = 900, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
     mcp_idle_s: u32,
+    /// A program that may be started as an upstream MCP server, by its absolute path; may be repeated
+    #[arg(long = "upstream-program", env = "XAGENT_UPSTREAM_PROGRAMS", value_delimiter = ':', value_name = "PATH")]
+    pub upstream_programs: Vec<PathBuf>,
 }
 
 impl McpArgs {

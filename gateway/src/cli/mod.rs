@@ -23,6 +23,7 @@ mod streams;
 mod tail;
 mod terminal;
 mod token;
+mod tools;
 mod up;
 mod verify;
 
@@ -87,6 +88,9 @@ enum Command {
     Policy(policy::Policy),
     /// Decide again what stock OPA servers have reported
     Decisions(decisions::Decisions),
+    /// List tools; declare upstream MCP servers and register what they offer
+    #[command(subcommand)]
+    Tools(tools::Tools),
     /// Mint a development token
     Token(token::Token),
     /// Bring the database schema up to date
@@ -124,6 +128,7 @@ pub fn main() -> ExitCode {
             Command::Archive(archive) => archive.run(&context).await,
             Command::Policy(policy) => policy.run(&context).await,
             Command::Decisions(decisions) => decisions.run(&context).await,
+            Command::Tools(tools) => tools.run(&context).await,
             Command::Token(token) => token.run(&context),
             Command::Migrate(migrate) => migrate.run(&context).await,
         }

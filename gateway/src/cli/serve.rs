@@ -103,6 +103,7 @@ impl Serve {
             bundle_trust: self.bundle_keys.trust()?,
             streams: self.streams.options(),
             mcp: self.mcp.options(),
+            upstream_programs: self.mcp.upstream_programs,
             approval_ttl_s: self.approval_ttl_s,
         };
         let server = start(&configuration).await?;

@@ -127,6 +127,7 @@ impl Up {
             bundle_trust: self.bundle_keys.trust()?,
             streams: self.streams.options(),
             mcp: self.mcp.options(),
+            upstream_programs: self.mcp.upstream_programs.clone(),
             approval_ttl_s: A_DAY_S,
         })
     }

@@ -7,7 +7,7 @@ use axum::http::request::Parts;
 use rmcp::handler::server::ServerHandler;
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, ErrorCode, ErrorData, Implementation, ListToolsResult,
-    PaginatedRequestParams, ProtocolVersion, ServerCapabilities, ServerConfig,
+    PaginatedRequestParams, ProtocolVersion, ServerCapabilities, ServerConfig, Tool,
 };
 use rmcp::service::{RequestContext, RoleServer};
 use tokio_util::sync::CancellationToken;
@@ -36,6 +36,8 @@ pub(super) struct Door {
     pub runs: Runs,
     pub patience: Duration,
     pub stop: CancellationToken,
+    /// The tool that the request's headers name.
+    pub called: Option<Tool>,
 }
 
 impl ServerHandler for Door {
@@ -50,6 +52,10 @@ impl ServerHandler for Door {
 
     fn supported_protocol_versions(&self) -> std::borrow::Cow<'static, [ProtocolVersion]> {
         std::borrow::Cow::Borrowed(&VERSIONS)
+    }
+
+    fn get_tool(&self, name: &str) -> Option<Tool> {
+        self.called.clone().filter(|called| called.name == name)
     }
 
     async fn list_tools(

@@ -33,7 +33,7 @@ fn name_in(cursor: &str) -> Result<String, ErrorData> {
 }
 
 /// A tool as MCP describes it. Its schema is the registered one; MCP asks that it says it is an object.
-fn shown(tool: &Registration) -> Tool {
+pub(super) fn shown(tool: &Registration) -> Tool {
     let mut schema = match tool.schema.value() {
         Ok(Value::Object(schema)) => schema,
         _ => JsonObject::new(),

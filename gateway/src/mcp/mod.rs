@@ -25,7 +25,7 @@ use xagent_commands::Commands;
 
 use crate::problem::{Problem, ProblemType};
 use crate::rest::Doors;
-use crate::rest::extract::{Calling, LARGEST_BODY};
+use crate::rest::extract::{Calling, LARGEST_BODY, header};
 use door::Door;
 use runs::Runs;
 
@@ -46,7 +46,8 @@ pub struct McpOptions {
 /// The MCP door. Cheap to clone.
 #[derive(Clone)]
 pub struct Mcp {
-    service: StreamableHttpService<Door, NeverSessionManager>,
+    door: Door,
+    config: StreamableHttpServerConfig,
     runs: Runs,
     slots: Arc<Semaphore>,
 }
@@ -63,10 +64,8 @@ impl Mcp {
             .with_allowed_origins(options.origins)
             .enforce_origin_validation();
         let runs = Runs::new(commands.clone(), options.idle);
-        let door = Door { commands, runs: runs.clone(), patience: options.patience, stop };
-        let service =
-            StreamableHttpService::new(move || Ok(door.clone()), Arc::new(NeverSessionManager::default()), config);
-        Self { service, runs, slots: Arc::new(Semaphore::new(AT_ONCE)) }
+        let door = Door { commands, runs: runs.clone(), patience: options.patience, stop, called: None };
+        Self { door, config, runs, slots: Arc::new(Semaphore::new(AT_ONCE)) }
     }
 
     /// Closes idle runs until `stop`.
@@ -86,6 +85,17 @@ async fn serve(State(doors): State<Doors>, calling: Calling, mut request: Reques
         let detail = format!("{AT_ONCE} MCP requests are being carried out; try again");
         return calling.problem(Problem::new(ProblemType::Unavailable, detail)).into_response();
     };
+    let mut door = doors.mcp.door.clone();
+    // The protocol's layer compares headers with the called tool's schema, and cannot wait for it.
+    if let Some(name) = header(request.headers(), "mcp-name") {
+        let called = doors.commands.catalog().registration(&calling.caller.principal.tenant, name).await;
+        match called {
+            Ok(called) => door.called = called.as_ref().map(list::shown),
+            Err(error) => return calling.problem(error).into_response(),
+        }
+    }
     request.extensions_mut().insert(calling.caller);
-    doors.mcp.service.handle(request).await.into_response()
+    let sessions = Arc::new(NeverSessionManager::default());
+    let service = StreamableHttpService::new(move || Ok(door.clone()), sessions, doors.mcp.config.clone());
+    service.handle(request).await.into_response()
 }

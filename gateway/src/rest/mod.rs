@@ -14,6 +14,7 @@ mod list;
 mod runs;
 mod tlog;
 mod tools;
+mod upstreams;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -81,6 +82,9 @@ pub fn router(doors: Doors) -> Router {
         .route("/v1/approvals/{approval}/grant", post(approvals::grant))
         .route("/v1/approvals/{approval}/refuse", post(approvals::refuse))
         .route("/v1/tools", post(tools::register).get(tools::list))
+        .route("/v1/upstreams", post(upstreams::declare).get(upstreams::list))
+        .route("/v1/upstreams/{upstream}/discover", post(upstreams::discover))
+        .route("/v1/upstreams/{upstream}/withdraw", post(upstreams::withdraw))
         .route("/v1/ledger/root", get(ledger::root))
         .route("/v1/ledger/checkpoint", get(checkpoints::checkpoint))
         .route("/v1/ledger/checkpoints", get(checkpoints::checkpoints))

@@ -10,7 +10,7 @@ use serde_json::Value;
 use xagent_commands::Done;
 use xagent_domain::CanonicalJson;
 use xagent_domain::run::{ArgumentRole, Executor};
-use xagent_domain::tool::Registration;
+use xagent_domain::tool::{Registration, ToolSource};
 
 use super::Doors;
 use super::extract::{Body_, Calling, invalid};
@@ -43,6 +43,9 @@ pub struct Tool {
     trusted_source: bool,
     #[serde(default)]
     roles: BTreeMap<String, ArgumentRole>,
+    /// The upstream's tool it was registered from.
+    #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
+    source: Option<ToolSource>,
 }
 
 /// `POST /v1/tools`: registers a tool for the caller's tenant.
@@ -67,6 +70,7 @@ pub async fn register(
         code: tool.code,
         trusted_source: tool.trusted_source,
         roles: tool.roles,
+        source: None,
     };
     let done = doors.commands.register_tool(&calling.caller, registration).await;
     done.map(|done| (StatusCode::CREATED, Json(done))).map_err(|error| calling.problem(error))
@@ -98,6 +102,7 @@ pub async fn list(State(doors): State<Doors>, calling: Calling) -> Result<Json<T
         code: tool.code,
         trusted_source: tool.trusted_source,
         roles: tool.roles,
+        source: tool.source,
     });
     Ok(Json(Tools { items: items.collect() }))
 }

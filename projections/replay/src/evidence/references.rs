@@ -8,6 +8,7 @@ use xagent_domain::bundle::BundleEvent;
 use xagent_domain::decision_log::DecisionLogEvent;
 use xagent_domain::run::RunEvent;
 use xagent_domain::tool::ToolEvent;
+use xagent_domain::upstream::UpstreamEvent;
 use xagent_domain::{Content, DecisionMade, Digest, Event, Recorded, Unreadable, read};
 
 use super::parse::Parsed;
@@ -70,6 +71,10 @@ pub fn refers(event: &Recorded) -> Result<Refers, Unreadable> {
         "tool" => match fact(event)? {
             ToolEvent::DecisionMade(made) => Refers::decision(made),
             ToolEvent::ToolRegistered(_) | ToolEvent::ToolRetired { .. } => Refers::default(),
+        },
+        "upstream" => match fact(event)? {
+            UpstreamEvent::DecisionMade(made) => Refers::decision(made),
+            UpstreamEvent::UpstreamDeclared(_) | UpstreamEvent::UpstreamWithdrawn { .. } => Refers::default(),
         },
         "decision_log" => match fact(event)? {
             DecisionLogEvent::DecisionMade(made) => Refers::decision(made),
