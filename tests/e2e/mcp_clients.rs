@@ -13,7 +13,7 @@ use crate::world::{NamedProxy, World};
 const NOT_APPLICABLE: &str = include_str!("../mcp/not-applicable.txt");
 
 /// The tools the suite calls by name.
-const CALLED: [&str; 7] = [
+const CALLED: [&str; 8] = [
     "test_simple_text",
     "test_image_content",
     "test_audio_content",
@@ -21,11 +21,12 @@ const CALLED: [&str; 7] = [
     "test_multiple_content_types",
     "test_error_handling",
     "json_schema_2020_12_tool",
+    "test_mirrored",
 ];
 
 /// The other tools of the test server.
-const OTHERS: [&str; 6] =
-    ["test_mirrored", "test_environment", "test_large", "test_hang", "test_process", "test_described"];
+const OTHERS: [&str; 5] =
+    ["test_environment", "test_large", "test_hang", "test_process", "test_described"];
 
 /// A world whose server may start Node.js, with the test server declared and discovered as `probe`.
 pub async fn world_with_probe(tools: &McpTools, arguments: &[&str]) -> World {
