@@ -13,7 +13,8 @@ mod work;
 
 pub use ambient::{Ids, SystemClock};
 pub use api::{
-    Activated, Asked, CallEnd, Callable, Caller, Commands, CommandsOptions, Discovered, Discovery, Done, Followed, ProposedCall, Published, RunRequest, StartedRun, ToolRequest, Trusted,
+    Activated, Asked, CallEnd, Callable, Caller, Commands, CommandsOptions, Discovered, Discovery, Done, Followed,
+    ProposedCall, Published, RunRequest, StartedRun, ToolRequest, Trusted,
 };
 pub use error::{CommandError, InvalidInput};
 pub use governed::{Allowed, Executor, Law, ToolCall};

@@ -92,7 +92,8 @@ async fn a_refusal_is_the_tools_error_with_reasons_remedy_and_decision() {
     let refused = alice.mcp_call(Some(&run), "read_file", &json!({"path": "../secret"})).await;
     assert_eq!(refused["isError"], true);
     let decision = refused["_meta"]["xagent/decision"].as_str().unwrap();
-    for part in ["Refused by policy", decision, "path_outside_workspace", "What to do: use a path relative", "recorded"] {
+    for part in ["Refused by policy", decision, "path_outside_workspace", "What to do: use a path relative", "recorded"]
+    {
         assert!(words(&refused).contains(part), "no `{part}` in {}", words(&refused));
     }
     assert_eq!(alice.count(&run, "ToolCallStarted").await, 0);
@@ -171,9 +172,11 @@ async fn calls_without_a_run_share_the_one_open_for_their_client_until_it_is_idl
 
     // A server started anew finds the run again, and closes those its clients have left.
     world.kill_server().await;
-    let (_server, url) = world.server_with(|command| {
+    let (_server, url) = world
+        .server_with(|command| {
             command.env("XAGENT_MCP_IDLE_S", "1");
-        }).await;
+        })
+        .await;
     let alice = Api::new(&url, "default", "alice", &["*", "tool:*"], &[]);
     assert_eq!(of(alice.mcp_call(None, "list_files", &json!({})).await), first);
     for run in [&first, &other] {

@@ -25,8 +25,7 @@ const CALLED: [&str; 8] = [
 ];
 
 /// The other tools of the test server.
-const OTHERS: [&str; 5] =
-    ["test_environment", "test_large", "test_hang", "test_process", "test_described"];
+const OTHERS: [&str; 5] = ["test_environment", "test_large", "test_hang", "test_process", "test_described"];
 
 /// A world whose server may start Node.js, with the test server declared and discovered as `probe`.
 pub async fn world_with_probe(tools: &McpTools, arguments: &[&str]) -> World {
@@ -51,7 +50,8 @@ async fn declare_probe(world: &World, tools: &McpTools, arguments: &[&str]) {
     let body = json!({"name": "probe", "reach": {"stdio": stdio}, "timeout_ms": 5000});
     root.post("/v1/upstreams", &body).await.expect(201);
     let low = json!({"risk": "low", "consequential": false, "reads_untrusted": false});
-    let trusted: serde_json::Map<_, _> = CALLED.iter().chain(&OTHERS).map(|name| ((*name).to_owned(), low.clone())).collect();
+    let trusted: serde_json::Map<_, _> =
+        CALLED.iter().chain(&OTHERS).map(|name| ((*name).to_owned(), low.clone())).collect();
     let found = root.post("/v1/upstreams/probe/discover", &json!({"tools": trusted})).await.expect(200);
     assert_eq!(found["registered"].as_array().unwrap().len(), trusted.len(), "{found:#}");
 }
@@ -73,9 +73,8 @@ async fn failures(tools: &McpTools, url: &str, version: &str) -> BTreeMap<String
         let checks: Vec<Value> = serde_json::from_str(&text).unwrap();
         checked += checks.len();
         let failed = checks.iter().filter(|check| check["status"] == "FAILURE");
-        let failed: Vec<_> = failed
-            .map(|check| (check["id"].as_str().unwrap().to_owned(), check["errorMessage"].to_string()))
-            .collect();
+        let failed: Vec<_> =
+            failed.map(|check| (check["id"].as_str().unwrap().to_owned(), check["errorMessage"].to_string())).collect();
         failures.entry(scenario.unwrap()).or_insert_with(Vec::new).extend(failed);
     }
     assert!(checked > 50, "{said}");
@@ -136,7 +135,12 @@ async fn the_inspector_lists_and_calls_and_shows_a_refusal() {
     let home = folder("inspector-");
     let inspect = async |arguments: &[&str]| {
         let mut inspector = Command::new(tools.node());
-        inspector.arg(tools.program("mcp-inspector")).args(["--cli", &format!("{}/mcp", world.url), "--transport", "http"]);
+        inspector.arg(tools.program("mcp-inspector")).args([
+            "--cli",
+            &format!("{}/mcp", world.url),
+            "--transport",
+            "http",
+        ]);
         inspector.args(["--header", &format!("Authorization: Bearer {}", alice.token())]).args(arguments);
         let output = inspector.env("HOME", home.path()).kill_on_drop(true).output().await.unwrap();
         let text = String::from_utf8_lossy(&output.stdout).into_owned();

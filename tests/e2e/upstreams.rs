@@ -25,9 +25,7 @@ fn kill(pid: i32) {
 
 /// Steps of a plan that call these tools one after the other.
 fn steps(calls: &[(&str, Value)]) -> Value {
-    let step = |(number, (tool, arguments)): (usize, &(&str, Value))| {
-        json!({"id": format!("s{number}"), "tool": tool, "arguments": arguments})
-    };
+    let step = |(number, (tool, arguments)): (usize, &(&str, Value))| json!({"id": format!("s{number}"), "tool": tool, "arguments": arguments});
     calls.iter().enumerate().map(step).collect()
 }
 
@@ -45,9 +43,11 @@ async fn world_for(tools: &McpTools) -> World {
     let mut world = World::new().await;
     world.kill_server().await;
     let node = tools.node();
-    world.start_server_with(|command| {
-        command.env("XAGENT_UPSTREAM_PROGRAMS", &node);
-    }).await;
+    world
+        .start_server_with(|command| {
+            command.env("XAGENT_UPSTREAM_PROGRAMS", &node);
+        })
+        .await;
     world
 }
 
@@ -107,7 +107,8 @@ async fn an_upstream_killed_in_the_middle_of_a_call_interrupts_that_call_alone()
     let mark = world.workspace.join("mark").display().to_string();
     let found = declare(&alice, &tools, "every", "mcp-server-everything", &["stdio", &mark], &low).await;
     let long = texts(&found["registered"]).into_iter().find(|name| name.contains("long-running")).unwrap().to_owned();
-    let plan = steps(&[(long.as_str(), json!({"duration": 30, "steps": 2})), ("every__echo", json!({"message": "back"}))]);
+    let plan =
+        steps(&[(long.as_str(), json!({"duration": 30, "steps": 2})), ("every__echo", json!({"message": "back"}))]);
     let run = alice.start_plan(plan, &world.workspace).await;
     let started = async || (alice.count(&run, "ToolCallStarted").await == 1).then_some(());
     until("the long call is under way", started).await;

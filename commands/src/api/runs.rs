@@ -43,7 +43,8 @@ impl Commands {
     /// Starts a run.
     pub async fn start_run(&self, caller: &Caller, request: RunRequest) -> Result<StartedRun, CommandError> {
         if request.agent.starts_with(OPENED) {
-            let message = format!("agents named `{OPENED}...` are clients for which a run was opened: take another name");
+            let message =
+                format!("agents named `{OPENED}...` are clients for which a run was opened: take another name");
             return Err(InvalidInput::new("/agent", message).into());
         }
         self.start(caller, request).await

@@ -180,13 +180,15 @@ impl Commands {
         let inquiry = hypothetical(&new_run(&caller.principal), &probe, resources, &self.idle())?;
         let (ruling, _) = self.executor.law().ask(&inquiry).await;
         let document = ruling.evaluation.outcome.document();
-        let network = document.deny.iter().find(|reason| reason.code.starts_with("network") || reason.code == "invalid_url");
+        let network =
+            document.deny.iter().find(|reason| reason.code.starts_with("network") || reason.code == "invalid_url");
         match network {
             Some(reason) => Err(InvalidInput::new("/upstream", format!("{}: {}", reason.code, reason.message)).into()),
             None if document.allow || document.obligations.iter().any(|o| o.kind == "approval") => Ok(Some(url)),
             None => {
                 let reasons: Vec<_> = document.deny.iter().map(|reason| reason.message.as_str()).collect();
-                Err(InvalidInput::new("/upstream", format!("you may not call its tools: {}", reasons.join("; "))).into())
+                Err(InvalidInput::new("/upstream", format!("you may not call its tools: {}", reasons.join("; ")))
+                    .into())
             }
         }
     }

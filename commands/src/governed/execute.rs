@@ -129,11 +129,7 @@ impl Executor {
         self.keep_once(&intent.principal.tenant, event, (blobs, key), metadata).await
     }
 
-    async fn judge(
-        &self,
-        run: Option<&Run>,
-        intent: &Intent,
-    ) -> Result<(Box<DecisionMade>, Vec<Blob>), CommandError> {
+    async fn judge(&self, run: Option<&Run>, intent: &Intent) -> Result<(Box<DecisionMade>, Vec<Blob>), CommandError> {
         let context = Context::new(self.now_us(), self.count(Some(intent), None));
         let inquiry = xagent_domain::command_inquiry(run, intent, &context)?;
         let (ruling, blob) = self.law.ask(&inquiry).await;

@@ -75,7 +75,10 @@ impl Catalog {
         let mut touched = resources(tool, arguments).await;
         if let Some(source) = &tool.source {
             let withdrawn = || {
-                InvalidInput::new("/tool", format!("the upstream `{}` of `{}` was withdrawn", source.upstream, tool.name))
+                InvalidInput::new(
+                    "/tool",
+                    format!("the upstream `{}` of `{}` was withdrawn", source.upstream, tool.name),
+                )
             };
             let upstream = self.upstream(tenant, &source.upstream).await?.ok_or_else(withdrawn)?;
             if let Some(url) = url_of(&upstream) {

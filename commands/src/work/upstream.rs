@@ -23,7 +23,9 @@ impl Worker {
         let digest = registration.as_ref().map(xagent_domain::tool::Registration::digest).transpose();
         let source = match (digest, registration.and_then(|registration| registration.source)) {
             (Ok(Some(digest)), Some(source)) if digest == call.tool.digest => source,
-            _ => return Err(failed(format!("`{}` is not registered as it was when the call was decided", wanted.tool))),
+            _ => {
+                return Err(failed(format!("`{}` is not registered as it was when the call was decided", wanted.tool)));
+            }
         };
         let declared = catalog.upstream(&key.tenant, &source.upstream).await.map_err(|e| failed(e.to_string()))?;
         let declared = declared.ok_or_else(|| failed(format!("the upstream `{}` was withdrawn", source.upstream)))?;

@@ -153,7 +153,8 @@ impl Declare {
             "name": self.name, "reach": reach, "concurrency": self.concurrency, "timeout_ms": self.timeout_ms,
         });
         let done = client(context, self.server, &["upstream:declare"])?.post("/v1/upstreams", &body).await?;
-        context.print(&done, &format!("{0} is declared; register its tools with `xagent tools discover {0}`", self.name));
+        context
+            .print(&done, &format!("{0} is declared; register its tools with `xagent tools discover {0}`", self.name));
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rmcp::model::{CallToolResult, ContentBlock, JsonObject, MetaObject};
+use rmcp::model::{CallToolResult, ContentBlock, JsonObject, MetaObject, ResultType};
 use serde_json::Value;
 use xagent_commands::CallEnd;
 use xagent_domain::run::Approval;
@@ -116,6 +116,8 @@ impl About {
                 CallToolResult::error(vec![ContentBlock::text(text)])
             }
         };
+        // Upstreams of older protocols do not say that this is all.
+        result.result_type = Some(ResultType::COMPLETE);
         result.is_error = Some(!succeeded);
         let mut meta = result.meta.take().unwrap_or_default();
         meta.extend(self.meta().unwrap_or_default());

@@ -19,7 +19,8 @@ pub async fn commands(url: &str) -> Commands {
     let engine = Arc::new(Embedded::new(limits));
     let law = Law::new(engine.clone(), limits, 8);
     let executor = Executor::new(crate::ledger(url), law, Arc::new(Now));
-    let options = CommandsOptions { workspaces: Vec::new(), approval_ttl_us: 60_000_000, upstream_programs: Vec::new() };
+    let options =
+        CommandsOptions { workspaces: Vec::new(), approval_ttl_us: 60_000_000, upstream_programs: Vec::new() };
     let commands = Commands::new(executor, engine, options);
     commands.bring_law_into_force(Bundle::stock().unwrap()).await.unwrap();
     commands

@@ -18,22 +18,23 @@ const LONGEST_MESSAGE: usize = 8 * 1024 * 1024;
 
 /// A child process and all it started; they end when this is dropped.
 pub(super) struct Child {
-    process: tokio::process::Child,
     group: Option<Pid>,
+    /// Not waited for before it is dropped: until then the number of the group is nobody else's.
+    _process: tokio::process::Child,
 }
 
 impl Child {
-    pub fn is_alive(&mut self) -> bool {
-        matches!(self.process.try_wait(), Ok(None))
+    /// Ends it and all it started.
+    pub fn end(&self) {
+        if let Some(group) = self.group {
+            let _gone = killpg(group, Signal::SIGKILL);
+        }
     }
 }
 
 impl Drop for Child {
     fn drop(&mut self) {
-        // The group outlives its leader for as long as anything of it runs, so its number is not somebody else's.
-        if let Some(group) = self.group {
-            let _gone = killpg(group, Signal::SIGKILL);
-        }
+        self.end();
     }
 }
 
@@ -49,8 +50,10 @@ pub(super) async fn start(
     let mut process = command.spawn().map_err(|error| format!("`{program}`: {error}"))?;
     let group = process.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw);
     let (stdin, stdout) = (process.stdin.take(), process.stdout.take());
-    let child = Child { process, group };
-    let (Some(stdin), Some(stdout)) = (stdin, stdout) else { return Err("it has no standard input and output".to_owned()) };
+    let child = Child { group, _process: process };
+    let (Some(stdin), Some(stdout)) = (stdin, stdout) else {
+        return Err("it has no standard input and output".to_owned());
+    };
     let transport = AsyncRwTransport::<RoleClient, _, _>::new(stdout, stdin).with_max_line_length(LONGEST_MESSAGE);
     let service = ().serve(transport).await.map_err(|error| format!("`{program}`: {error}"))?;
     Ok(Connection { service, child: Some(child) })

@@ -31,7 +31,8 @@ pub(super) async fn connect(url: Option<&UrlUse>, headers: &BTreeMap<String, Set
     }
     // A host that spells an address is not resolved: the URL itself must name the one that was decided on.
     let target = WebUrl::parse(&url.raw).map_err(|problem| problem.to_string())?.to_connect();
-    let client = reqwest::Client::builder().dns_resolver(Arc::new(Pinned(addresses))).redirect(Policy::none()).no_proxy();
+    let client =
+        reqwest::Client::builder().dns_resolver(Arc::new(Pinned(addresses))).redirect(Policy::none()).no_proxy();
     let client = client.build().map_err(|_| "the HTTP client cannot be made".to_owned())?;
     let mut config = StreamableHttpClientTransportConfig::with_uri(target.to_string()).custom_headers(named(headers)?);
     config.max_json_response_size = LARGEST;
@@ -45,7 +46,8 @@ pub(super) async fn connect(url: Option<&UrlUse>, headers: &BTreeMap<String, Set
 
 fn named(headers: &BTreeMap<String, Setting>) -> Result<HashMap<HeaderName, HeaderValue>, String> {
     let header = |(name, value): (String, String)| {
-        let value = HeaderValue::from_str(&value).map_err(|_| format!("the header `{name}` has a value no header has"))?;
+        let value =
+            HeaderValue::from_str(&value).map_err(|_| format!("the header `{name}` has a value no header has"))?;
         Ok((name.parse().map_err(|_| format!("`{name}` is not the name of a header"))?, value))
     };
     resolved(headers)?.into_iter().map(header).collect()

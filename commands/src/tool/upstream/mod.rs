@@ -72,10 +72,10 @@ impl Upstreams {
     ) -> Result<Vec<Tool>, UpstreamError> {
         let slot = self.slot(tenant, declaration)?;
         let _turn = slot.turn(LISTING).await?;
-        let peer = slot.peer(self, url).await?;
-        let listed = listing(&peer).await;
+        let connection = slot.connection(self, url).await?;
+        let listed = listing(connection.service.peer()).await;
         if listed.is_err() {
-            slot.lost().await;
+            slot.lost(&connection).await;
         }
         listed
     }
@@ -91,11 +91,12 @@ impl Upstreams {
         let slot = self.slot(tenant, declaration)?;
         let limit = Duration::from_millis(declaration.timeout_ms);
         let _turn = slot.turn(limit).await?;
-        let peer = slot.peer(self, url).await?;
-        let tools = match listing(&peer).await {
+        let connection = slot.connection(self, url).await?;
+        let peer = connection.service.peer();
+        let tools = match listing(peer).await {
             Ok(tools) => tools,
             Err(error) => {
-                slot.lost().await;
+                slot.lost(&connection).await;
                 return Err(error);
             }
         };
@@ -107,7 +108,7 @@ impl Upstreams {
                 Err(UpstreamError::Failed(format!("the upstream refused: {} ({})", error.message, error.code.0)))
             }
             Ok(Err(error)) => {
-                slot.lost().await;
+                slot.lost(&connection).await;
                 Err(UpstreamError::Unknown(format!("the upstream was lost in the middle of the call: {error}")))
             }
             // Dropping the request tells the upstream that it is cancelled.
@@ -125,9 +126,7 @@ impl Upstreams {
             slots.retain(|_, slot| Arc::strong_count(slot) > 1);
         }
         // A changed declaration is another upstream: what was started for the old one ends with its last call.
-        slots.retain(|(whose, known), slot| {
-            whose != tenant || *known == digest || slot.name() != declaration.name
-        });
+        slots.retain(|(whose, known), slot| whose != tenant || *known == digest || slot.name() != declaration.name);
         let slot = slots.entry((tenant.clone(), digest)).or_insert_with(|| Arc::new(Slot::new(declaration.clone())));
         Ok(Arc::clone(slot))
     }
@@ -154,11 +153,8 @@ async fn listing(peer: &Peer<RoleClient>) -> Result<Vec<Tool>, UpstreamError> {
         let (mut tools, mut cursor) = (Vec::new(), None);
         loop {
             let params = PaginatedRequestParams::default().with_cursor(cursor);
-            let request = ListToolsRequest {
-                method: Default::default(),
-                params: Some(params),
-                extensions: Default::default(),
-            };
+            let request =
+                ListToolsRequest { method: Default::default(), params: Some(params), extensions: Default::default() };
             let page = match peer.send_request(ClientRequest::ListToolsRequest(request)).await {
                 Ok(ServerResult::ListToolsResult(page)) => page,
                 Ok(_) => return Err(failed("it answers with something else".to_owned())),

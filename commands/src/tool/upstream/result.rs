@@ -35,7 +35,8 @@ pub(super) fn bounded(result: CallToolResult) -> (bool, Value) {
         fits
     });
     if cut > 0 {
-        let said = ContentBlock::text(format!("[truncated: {cut} bytes of the result are left out; {LARGEST} are kept]"));
+        let said =
+            ContentBlock::text(format!("[truncated: {cut} bytes of the result are left out; {LARGEST} are kept]"));
         content.push(serde_json::to_value(said).unwrap_or_default());
     }
     let mut recorded = json!({"content": content, "isError": failed});

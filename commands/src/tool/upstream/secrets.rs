@@ -33,7 +33,8 @@ pub(crate) fn check_settings(field: &str, settings: &BTreeMap<String, Setting>) 
     }
     for (name, setting) in settings {
         let fits = |text: &str| text.len() <= LONGEST && !text.contains(['\0', '\n', '\r']);
-        let plain = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b));
+        let plain =
+            |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b));
         let good = match setting {
             Setting::Value(text) => fits(text),
             Setting::Secret(secret) => fits(secret) && plain(secret),

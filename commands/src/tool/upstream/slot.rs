@@ -1,8 +1,9 @@
 //! One upstream: its connection, its turns, and the pause after a failure.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use rmcp::service::{Peer, RoleClient, RunningService};
+use rmcp::service::{RoleClient, RunningService};
 use tokio::sync::{Mutex, Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 use xagent_domain::run::UrlUse;
@@ -17,7 +18,7 @@ const LONGEST_PAUSE_MS: u64 = 60_000;
 /// The first pause is as that of this attempt: about half a second.
 const FIRST_PAUSE: u32 = 7;
 
-/// A connection; what it runs on ends with it.
+/// A connection, held by those who use it; what it runs on ends with it.
 pub(super) struct Connection {
     pub service: RunningService<RoleClient, ()>,
     /// The child process; none over HTTP.
@@ -26,7 +27,7 @@ pub(super) struct Connection {
 
 #[derive(Default)]
 struct State {
-    connection: Option<Connection>,
+    connection: Option<Arc<Connection>>,
     failures: u32,
     not_before: Option<Instant>,
 }
@@ -56,26 +57,32 @@ impl Slot {
 
     /// The connection, made where there is none. A child is kept; over HTTP each call connects to the addresses it was
     /// decided on.
-    pub async fn peer(&self, upstreams: &Upstreams, url: Option<&UrlUse>) -> Result<Peer<RoleClient>, UpstreamError> {
+    pub async fn connection(
+        &self,
+        upstreams: &Upstreams,
+        url: Option<&UrlUse>,
+    ) -> Result<Arc<Connection>, UpstreamError> {
         let mut state = self.state.lock().await;
-        let is_child = matches!(self.declaration.reach, Reach::Stdio { .. });
-        let alive = state.connection.as_mut().is_some_and(|connection| connection.is_alive());
-        if let (true, true, Some(connection)) = (is_child, alive, &state.connection) {
-            return Ok(connection.service.peer().clone());
-        }
-        if state.connection.take().is_some() && is_child {
+        if let Some(connection) = state.connection.take() {
+            if connection.is_alive() {
+                state.connection = Some(Arc::clone(&connection));
+                return Ok(connection);
+            }
             state.failed();
         }
         if let Some(left) = state.not_before.and_then(|at| at.checked_duration_since(Instant::now())) {
             let (name, left_ms) = (&self.declaration.name, left.as_millis());
-            return Err(UpstreamError::Failed(format!("the upstream `{name}` is down; it is tried again in {left_ms} ms")));
+            return Err(UpstreamError::Failed(format!(
+                "the upstream `{name}` is down; it is tried again in {left_ms} ms"
+            )));
         }
         match self.connect(upstreams, url).await {
             Ok(connection) => {
-                let peer = connection.service.peer().clone();
-                state.connection = Some(connection);
+                let connection = Arc::new(connection);
+                // Over HTTP the next call connects to the addresses that it is decided on.
+                state.connection = connection.child.as_ref().map(|_| Arc::clone(&connection));
                 state.not_before = None;
-                Ok(peer)
+                Ok(connection)
             }
             Err(error) => {
                 state.failed();
@@ -84,11 +91,14 @@ impl Slot {
         }
     }
 
-    /// The connection is of no more use.
-    pub async fn lost(&self) {
+    /// The connection is of no more use, to nobody.
+    pub async fn lost(&self, connection: &Arc<Connection>) {
+        connection.child.iter().for_each(Child::end);
         let mut state = self.state.lock().await;
-        state.connection = None;
-        state.failed();
+        if state.connection.as_ref().is_none_or(|kept| Arc::ptr_eq(kept, connection)) {
+            state.connection = None;
+            state.failed();
+        }
     }
 
     async fn connect(&self, upstreams: &Upstreams, url: Option<&UrlUse>) -> Result<Connection, UpstreamError> {
@@ -118,9 +128,7 @@ impl State {
 }
 
 impl Connection {
-    fn is_alive(&mut self) -> bool {
-        !self.service.is_closed()
-            && !self.service.peer().is_transport_closed()
-            && self.child.as_mut().is_none_or(Child::is_alive)
+    fn is_alive(&self) -> bool {
+        !self.service.is_closed() && !self.service.peer().is_transport_closed()
     }
 }
