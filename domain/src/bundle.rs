@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::governed::{Command, Governed, Refusal, settle};
@@ -25,7 +26,7 @@ pub struct Manifest {
 }
 
 /// What is known of a bundle beside what it decides by.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Publication {
     /// What its maker calls it; empty where they do not.
     pub revision: String,
@@ -100,7 +101,7 @@ pub struct Bundles {
 }
 
 /// Where a bundle stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum BundleStatus {
     /// It may be activated.

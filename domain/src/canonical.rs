@@ -1,5 +1,6 @@
 //! Canonical bytes: RFC 8785 (JCS). What is hashed or compared is these bytes.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Number, Value};
 
@@ -9,7 +10,7 @@ use crate::Digest;
 const SAFE_INTEGER: u64 = (1 << 53) - 1;
 
 /// A JSON text in RFC 8785 form. Written in events as a string, so that the bytes themselves are kept.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct CanonicalJson(String);
 

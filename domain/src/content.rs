@@ -1,5 +1,6 @@
 //! Content-addressed text: small parts inside the event, large ones once in the blob table.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{CanonicalJson, Digest};
@@ -8,7 +9,7 @@ use crate::{CanonicalJson, Digest};
 pub const INLINE_LIMIT: usize = 16 * 1024;
 
 /// A text named by its digest: what was asked, answered or decided on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Content {
     /// SHA-256 of the UTF-8 bytes.
     pub digest: Digest,

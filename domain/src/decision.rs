@@ -2,12 +2,13 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{CanonicalJson, Content, Context, DecisionId, Digest, Inquiry, Question};
 
 /// The rule path asked, for example `xagent/tools/decision`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Entrypoint(String);
 
@@ -40,7 +41,7 @@ impl fmt::Display for Entrypoint {
 }
 
 /// Which engine decided, exactly.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EngineIdentity {
     /// For example `regorus`.
     pub name: String,
@@ -51,14 +52,14 @@ pub struct EngineIdentity {
 }
 
 /// The bounds an evaluation ran under.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Limits {
     /// Wall time in milliseconds.
     pub timeout_ms: u64,
 }
 
 /// Why there is no usable decision document. Each of these denies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FailureClass {
     /// The entrypoint has no value for this input.
@@ -78,7 +79,7 @@ pub enum FailureClass {
 }
 
 /// What the engine said.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// A decision document, as canonical bytes.
@@ -93,7 +94,7 @@ pub enum Outcome {
 }
 
 /// One evaluation of one entrypoint.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Evaluation {
     /// The rule asked.
     pub entrypoint: Entrypoint,
@@ -113,7 +114,7 @@ pub struct Evaluation {
 }
 
 /// Why something was denied.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Reason {
     /// A stable code.
     pub code: String,
@@ -126,7 +127,7 @@ pub struct Reason {
 }
 
 /// What must be done before an act may go on.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Obligation {
     /// For example `approval`.
     #[serde(rename = "type")]
@@ -239,7 +240,7 @@ impl Ruling {
 }
 
 /// A decision, recorded.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DecisionMade {
     /// Its id.
     pub decision: DecisionId,

@@ -1,8 +1,10 @@
 //! Typed ids: UUID v7 under a prefix that says what they name. All prefixes are listed here.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
 
@@ -54,6 +56,20 @@ macro_rules! ids {
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+            }
+        }
+
+        impl JsonSchema for $name {
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({
+                    "type": "string",
+                    "description": $expected,
+                    "pattern": concat!("^", $prefix, "_[0-9a-fA-F]{32}$"),
+                })
             }
         }
     )*};
@@ -136,6 +152,26 @@ impl FromStr for CommandId {
             text: text.chars().take(80).collect(),
             expected: "a command id (1 to 200 printable ASCII characters)",
         })
+    }
+}
+
+impl JsonSchema for Tenant {
+    fn schema_name() -> Cow<'static, str> {
+        "Tenant".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "description": "Whose it is.", "pattern": "^[a-z0-9-]{1,63}$"})
+    }
+}
+
+impl JsonSchema for CommandId {
+    fn schema_name() -> Cow<'static, str> {
+        "CommandId".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "description": "What names a command.", "pattern": "^[!-~]{1,200}$"})
     }
 }
 

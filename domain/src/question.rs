@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{ApprovalId, CallId, CanonicalJson, Entrypoint, Principal};
 
 /// Recorded circumstances a policy may use: nothing else of the outside world reaches it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Context {
     /// The clock, in microseconds since 1970-01-01T00:00:00Z.
     pub now_us: i64,
@@ -44,8 +44,7 @@ fn is_first_form(version: &u32) -> bool {
 }
 
 /// Counters of the last minute for the principal that asks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Usage {
     /// Commands issued.
     pub commands_last_minute: u32,
@@ -57,7 +56,7 @@ pub struct Usage {
 }
 
 /// A command or a read as its principal meant it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Intent {
     /// For example `run.start`; the list is in `docs/commands.md`.
     pub name: String,
@@ -72,7 +71,7 @@ pub struct Intent {
 }
 
 /// What a decision answers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Question {
     /// May this principal do this?

@@ -1,5 +1,6 @@
 //! The tool aggregate: what may be called, as registered.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::governed::{Command, Governed, Refusal, settle};
@@ -52,7 +53,7 @@ pub struct Registration {
 }
 
 /// The tool of an upstream that a registration was made from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ToolSource {
     /// The upstream's name.

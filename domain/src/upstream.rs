@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::governed::{Command, Governed, Refusal, settle};
@@ -13,7 +14,7 @@ use crate::{CanonicalJson, Context, Decider, DecisionMade, Digest, Event, Inquir
 pub const SEPARATOR: &str = "__";
 
 /// A value given to an upstream.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Setting {
     /// This text, which is no secret: it is recorded.
@@ -23,7 +24,7 @@ pub enum Setting {
 }
 
 /// How an upstream is reached.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Reach {
     /// As a child process that speaks over its standard input and output.

@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use xagent_commands::{CommandError, InvalidInput};
 use xagent_domain::Reason;
@@ -22,6 +23,9 @@ macro_rules! problems {
         }
 
         impl ProblemType {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+
             fn parts(self) -> (&'static str, StatusCode, &'static str) {
                 match self { $(Self::$name => ($code, StatusCode::$status, $title),)* }
             }
@@ -70,10 +74,37 @@ problems! {
     Internal = "internal", INTERNAL_SERVER_ERROR, "Internal error";
 }
 
-/// Problem details.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+impl ProblemType {
+    /// Its code, which is the name of its page.
+    pub fn code(self) -> &'static str {
+        self.parts().0
+    }
+
+    /// The HTTP status it comes with.
+    pub fn status(self) -> StatusCode {
+        self.parts().1
+    }
+
+    /// What it is, for people.
+    pub fn title(self) -> &'static str {
+        self.parts().2
+    }
+
+    /// Where its page is served, which is its `type`.
+    pub fn uri(self) -> String {
+        format!("/errors/{}", self.code())
+    }
+
+    fn uris() -> Vec<String> {
+        Self::ALL.iter().map(|kind| kind.uri()).collect()
+    }
+}
+
+/// Problem details (RFC 9457).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Problem {
     /// `/errors/CODE`, where its page is served.
+    #[schemars(extend("enum" = ProblemType::uris()))]
     #[serde(rename = "type")]
     pub kind: String,
     /// The kind, for people.
@@ -104,11 +135,10 @@ pub struct Problem {
 impl Problem {
     /// A problem of this kind.
     pub fn new(kind: ProblemType, detail: impl Into<String>) -> Self {
-        let (code, status, title) = kind.parts();
         Self {
-            kind: format!("/errors/{code}"),
-            title: title.to_owned(),
-            status: status.as_u16(),
+            kind: kind.uri(),
+            title: kind.title().to_owned(),
+            status: kind.status().as_u16(),
             detail: detail.into(),
             field: None,
             code: None,

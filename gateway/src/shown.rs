@@ -1,13 +1,15 @@
 //! An event as the doors show it: in pages (`rest`) and live (`stream`); and as it is read back from there (`cli`).
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use serde_json::value::RawValue;
 use xagent_domain::{Digest, Recorded, Tenant};
 
 use crate::problem::{Problem, ProblemType};
 
 /// An event as it was recorded. All but `leaf_hash`, in RFC 8785 form, is what its leaf hash covers.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 pub struct ShownEvent {
     position: u64,
     tenant: Tenant,
@@ -16,9 +18,14 @@ pub struct ShownEvent {
     sequence: u64,
     event_type: String,
     event_version: String,
+    /// Microseconds since 1970, UTC.
     recorded_at_us: i64,
     leaf_hash: Digest,
+    /// Who caused it, by which command, in which trace.
+    #[schemars(with = "Value")]
     metadata: Box<RawValue>,
+    /// What happened, under the name of its type.
+    #[schemars(with = "Value")]
     payload: Box<RawValue>,
 }
 

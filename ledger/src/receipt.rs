@@ -1,5 +1,6 @@
 //! What an accepted command is promised.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use xagent_domain::{CommandId, Digest};
 
@@ -13,7 +14,7 @@ pub struct CommandKey {
 }
 
 /// Where a command's events stand. Empty where the command changed nothing: then `first_position` is past `last_position`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Receipt {
     /// Position of the first event.
     pub first_position: u64,

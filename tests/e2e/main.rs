@@ -32,6 +32,7 @@ mod ranges;
 mod record;
 mod review;
 mod rotation;
+mod settings;
 mod snapshots;
 mod subscription;
 mod switch;

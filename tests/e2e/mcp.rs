@@ -251,7 +251,8 @@ async fn both_protocols_are_spoken_and_their_rules_kept() {
     let lying = lying.send().await.unwrap();
     assert_eq!(lying.status(), 400);
     assert_eq!(lying.json::<Value>().await.unwrap()["error"]["code"], -32020);
-    assert_eq!(alice.get("/mcp").await.status, 405);
+    let get = alice.request(reqwest::Method::GET, "/mcp").send().await.unwrap();
+    assert_eq!(get.status(), 405);
     Api::with_token(&world.url, "none").mcp("tools/list", &json!({})).await.problem(401, "unauthenticated");
     let huge = json!({"jsonrpc": "2.0", "id": 1, "method": "x".repeat(2_000_000)});
     assert_eq!(alice.mcp_post(&huge).send().await.unwrap().status(), 413);

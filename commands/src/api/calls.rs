@@ -1,5 +1,6 @@
 //! Tool calls proposed from outside.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 use xagent_domain::governed::Refusal;
@@ -25,7 +26,7 @@ pub struct ToolRequest {
 }
 
 /// A tool call that was proposed or started, and what the law said.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct ProposedCall {
     /// The call.
     pub call: CallId,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 use tokio::sync::{Mutex, Semaphore};
@@ -46,7 +47,7 @@ impl Default for Lawmaking {
 }
 
 /// A bundle that was published.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Published {
     /// Its digest.
     pub bundle: Digest,
@@ -58,7 +59,7 @@ pub struct Published {
 }
 
 /// A bundle that decides from here on.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Activated {
     /// Its digest.
     pub bundle: Digest,

@@ -15,6 +15,7 @@ mod upstreams;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use xagent_domain::governed::Governed;
 use xagent_domain::{Blob, CanonicalJson, CommandId, Intent, Metadata, Principal};
@@ -56,7 +57,7 @@ pub struct CommandsOptions {
 }
 
 /// A command that went through.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Done {
     /// What is promised.
     pub receipt: Receipt,

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 use xagent_domain::run::{Act, Plan, PlannerSpec, Run, Start};
@@ -28,7 +29,7 @@ pub struct RunRequest {
 }
 
 /// A run that was started.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct StartedRun {
     /// Its id.
     pub run: String,

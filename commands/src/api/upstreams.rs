@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 use xagent_domain::governed::Refusal;
@@ -55,7 +56,7 @@ pub struct Discovery {
 }
 
 /// What became of the tools an upstream offers, by the names they are registered under.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
 pub struct Discovered {
     /// Registered now.
     pub registered: Vec<String>,
@@ -87,6 +88,9 @@ impl Commands {
     /// Withdraws an upstream of the caller's tenant: none of its tools is called any more.
     pub async fn withdraw_upstream(&self, caller: &Caller, name: &str, reason: String) -> Result<Done, CommandError> {
         check_text("/reason", &reason, 4096)?;
+        if self.catalog().upstream(&caller.principal.tenant, name).await?.is_none() {
+            return Err(Refusal::NotFound { what: "upstream", id: name.chars().take(80).collect() }.into());
+        }
         let id = Catalog::aggregate_id(&caller.principal.tenant, name);
         let body = json!({"name": name, "reason": reason});
         let subject = Subject { name: "upstream.withdraw", id, attributes: vec![("upstream", name.to_owned())], body };
@@ -120,7 +124,7 @@ impl Commands {
         let tenant = &caller.principal.tenant;
         self.authorise_read(caller, "upstream.discover", Upstream::TYPE, upstream).await?;
         let declared = self.catalog().upstream(tenant, upstream).await?;
-        let missing = || Refusal::NotFound { what: "upstream", id: upstream.to_owned() };
+        let missing = || Refusal::NotFound { what: "upstream", id: upstream.chars().take(80).collect() };
         let declared = declared.ok_or_else(missing)?;
         let url = self.reachable(caller, &declared).await?;
         let listed = self.upstreams().list(tenant, &declared, url.as_ref()).await;

@@ -49,6 +49,9 @@ impl Catalog {
 
     /// The registration in force; a built-in one where the tenant never registered its own.
     pub async fn registration(&self, tenant: &Tenant, name: &str) -> Result<Option<Registration>, CommandError> {
+        if check_name(name, "/tool").is_err() {
+            return Ok(None);
+        }
         let loaded = self.ledger.load::<Tool>(tenant, &Self::aggregate_id(tenant, name)).await?;
         match loaded.state.registration() {
             Some(registration) => Ok(Some(registration.clone())),
@@ -61,6 +64,9 @@ impl Catalog {
 
     /// An upstream, as it is declared.
     pub(crate) async fn upstream(&self, tenant: &Tenant, name: &str) -> Result<Option<Declaration>, CommandError> {
+        if check_name(name, "/upstream").is_err() {
+            return Ok(None);
+        }
         let loaded = self.ledger.load::<Upstream>(tenant, &Self::aggregate_id(tenant, name)).await?;
         Ok(loaded.state.declaration().cloned())
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -17,8 +18,7 @@ const MICROS: i64 = 1_000_000;
 const MOST_UNITS: i64 = 9_007_199_254;
 
 /// What an argument of a tool is for, as its registration says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ArgumentRole {
     /// Who gets something: an address, an account, a person.
@@ -50,7 +50,7 @@ impl ArgumentRole {
 }
 
 /// One value of an argument that somebody must vouch for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ArgumentUse {
     /// The argument.
     pub argument: String,

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{ArgumentRole, ArgumentUse};
 use crate::{ApprovalId, CallId, CanonicalJson, Content, DecisionId, Digest};
 
 /// Who runs a tool.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Executor {
     /// A worker of ours.
@@ -21,13 +21,12 @@ pub enum Executor {
 }
 
 /// A tool as it was registered when the call was proposed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ToolFacts {
     /// Its name.
     pub name: String,
     /// Digest of the registration.
-    #[cfg_attr(test, schemars(with = "String"))]
+    #[schemars(with = "String")]
     pub digest: Digest,
     /// `low`, `medium` or `high`.
     pub risk: String,
@@ -48,8 +47,7 @@ pub struct ToolFacts {
 }
 
 /// A path among the arguments.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PathUse {
     /// The argument.
     pub argument: String,
@@ -62,8 +60,7 @@ pub struct PathUse {
 }
 
 /// A URL among the arguments.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct UrlUse {
     /// The argument.
     pub argument: String,
@@ -82,8 +79,7 @@ pub struct UrlUse {
 }
 
 /// Code among the arguments.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CodeText {
     /// The argument.
     pub argument: String,
@@ -94,8 +90,7 @@ pub struct CodeText {
 }
 
 /// What a call would touch.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Resources {
     /// Paths.
     pub paths: Vec<PathUse>,
@@ -115,7 +110,7 @@ pub struct ToolOutcome {
 }
 
 /// Where a call stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CallStatus {
     /// Not yet decided.
@@ -141,7 +136,7 @@ pub enum CallStatus {
 }
 
 /// A tool call of a run.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Call {
     /// Its id.
     pub id: CallId,
@@ -172,7 +167,7 @@ pub struct Call {
 }
 
 /// Where an approval stands.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ApprovalState {
     /// Nobody has answered.
@@ -186,7 +181,7 @@ pub enum ApprovalState {
 }
 
 /// A person's answer to one call with exactly these arguments.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Approval {
     /// The call.
     pub call: CallId,

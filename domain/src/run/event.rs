@@ -1,5 +1,6 @@
 //! What may happen to a run.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -7,7 +8,7 @@ use super::{ArgumentUse, Consultation, Executor, Resources, ToolFacts, ToolOutco
 use crate::{ApprovalId, CallId, Content, DecisionId, DecisionMade, Digest, Event, GoalId, Part, Principal, RunId};
 
 /// One step of a plan file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PlanStep {
     /// The step's name, by which later steps use its result.
@@ -23,7 +24,7 @@ pub struct PlanStep {
 }
 
 /// A plan file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Plan {
     /// The steps, in order.
@@ -31,7 +32,7 @@ pub struct Plan {
 }
 
 /// Who proposes the next step.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PlannerSpec {
     /// The client, through the API.

@@ -1,11 +1,12 @@
 //! What a run has used up, counted from its events.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{ArgumentRole, ArgumentUse};
 
 /// Counts over a run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Spent {
     /// Bytes of arguments given and outputs got.
     pub bytes: u64,

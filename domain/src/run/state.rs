@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use rpds::RedBlackTreeMapSync;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Approval, Call, CallStatus, PlannerSpec, Spent, Trust};
 use crate::{ApprovalId, CallId, Content, GoalId, Principal, Reason, RunId};
 
 /// Where a run stands.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RunStatus {
     /// There are no events yet.
@@ -47,7 +48,7 @@ impl RunStatus {
 }
 
 /// Where a goal stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum GoalStatus {
     /// Pursued.
@@ -59,7 +60,7 @@ pub enum GoalStatus {
 }
 
 /// A goal of a run.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Goal {
     /// Its id.
     pub id: GoalId,
@@ -72,8 +73,7 @@ pub struct Goal {
 }
 
 /// Counts over a run's decided tool calls.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Tally {
     /// All.
     pub total: u32,
@@ -84,7 +84,7 @@ pub struct Tally {
 }
 
 /// What became of a named step.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StepResult {
     /// How the call ended.
     pub status: CallStatus,
@@ -96,7 +96,7 @@ pub struct StepResult {
 
 /// A run. What grows with it is kept in persistent maps: a copy costs the same for a run of ten events and of ten
 /// thousand, and every command is decided on a copy.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Run {
     pub(super) id: Option<RunId>,
     pub(super) agent: String,
@@ -105,8 +105,11 @@ pub struct Run {
     pub(super) workspace: Option<String>,
     pub(super) status: RunStatus,
     pub(super) goals: Vec<Goal>,
+    #[schemars(with = "BTreeMap<CallId, Call>")]
     pub(super) open: RedBlackTreeMapSync<CallId, Call>,
+    #[schemars(with = "BTreeMap<CallId, CallStatus>")]
     pub(super) closed: RedBlackTreeMapSync<CallId, CallStatus>,
+    #[schemars(with = "BTreeMap<ApprovalId, Approval>")]
     pub(super) approvals: RedBlackTreeMapSync<ApprovalId, Approval>,
     pub(super) tally: Tally,
     pub(super) tainted: bool,
@@ -121,6 +124,7 @@ pub struct Run {
     #[serde(default)]
     pub(super) commanded_by: String,
     pub(super) steps: u32,
+    #[schemars(with = "BTreeMap<String, StepResult>")]
     pub(super) results: RedBlackTreeMapSync<String, StepResult>,
     pub(super) summary: String,
 }

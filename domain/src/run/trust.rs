@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use rpds::RedBlackTreeSetSync;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -18,20 +19,20 @@ const VALUES: usize = 1024;
 const LONGEST: usize = 256;
 
 /// A started call of a tool whose output nobody vouches for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TaintSource {
     /// The call.
-    #[cfg_attr(test, schemars(with = "String"))]
+    #[schemars(with = "String")]
     pub call: CallId,
     /// Its tool.
     pub tool: String,
 }
 
 /// What taints a run and what vouches for values in it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Trust {
     sources: Vec<TaintSource>,
+    #[schemars(with = "BTreeSet<String>")]
     vouched: RedBlackTreeSetSync<String>,
 }
 

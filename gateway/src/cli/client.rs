@@ -1,8 +1,9 @@
-//! The API as the command line calls it: over HTTP, with a development token.
+//! The API as the command line calls it: over HTTP, with a bearer token.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use reqwest::{Method, RequestBuilder, StatusCode};
+use reqwest::{Certificate, Method, RequestBuilder, StatusCode};
 use serde_json::Value;
 use xagent_commands::SystemClock;
 use xagent_domain::Tenant;
@@ -17,23 +18,29 @@ pub struct Client {
     http: reqwest::Client,
     url: String,
     token: String,
+    trusted: Vec<Certificate>,
 }
 
 impl Client {
+    /// With a token minted now.
     pub fn new(url: &str, secret: &Secret, subject: &str, scopes: &[&str]) -> Result<Self, CliError> {
-        let http = reqwest::Client::builder().timeout(Duration::from_secs(20)).no_proxy().build();
-        let http = http.map_err(|error| CliError::new(error.to_string(), "report this"))?;
-        let token = development_token(
-            secret,
-            &Grant {
-                subject: subject.to_owned(),
-                tenant: Tenant::default_tenant(),
-                scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
-                roles: Default::default(),
-                lifetime_s: 3600,
-            },
-        )?;
-        Ok(Self { http, url: url.to_owned(), token })
+        Self::bearing(url, client_token(secret, subject, scopes)?, None)
+    }
+
+    /// With a token from elsewhere; `ca_file` holds certificates to trust beside the usual ones.
+    pub fn bearing(url: &str, token: String, ca_file: Option<&Path>) -> Result<Self, CliError> {
+        let trusted = ca_file.map(certificates).transpose()?.unwrap_or_default();
+        let client = Self { http: reqwest::Client::new(), url: url.to_owned(), token, trusted };
+        let http = client.built(reqwest::Client::builder().timeout(Duration::from_secs(20)))?;
+        Ok(Self { http, ..client })
+    }
+
+    fn built(&self, builder: reqwest::ClientBuilder) -> Result<reqwest::Client, CliError> {
+        let trusting = |builder: reqwest::ClientBuilder, certificate: &Certificate| {
+            builder.add_root_certificate(certificate.clone())
+        };
+        let builder = self.trusted.iter().fold(builder.no_proxy(), trusting);
+        builder.build().map_err(|error| CliError::new(error.to_string(), "report this"))
     }
 
     pub async fn get(&self, path: &str) -> Result<Value, CliError> {
@@ -52,8 +59,8 @@ impl Client {
 
     /// Opens a stream that goes on behind the event `last`. It breaks where nothing comes for `silence`.
     pub async fn open(&self, path: &str, last: Option<&str>, silence: Duration) -> Result<reqwest::Response, CliError> {
-        let http = reqwest::Client::builder().connect_timeout(Duration::from_secs(10)).read_timeout(silence).no_proxy();
-        let http = http.build().map_err(|error| CliError::new(error.to_string(), "report this"))?;
+        let builder = reqwest::Client::builder().connect_timeout(Duration::from_secs(10)).read_timeout(silence);
+        let http = self.built(builder)?;
         let request = http.get(format!("{}{path}", self.url)).bearer_auth(&self.token);
         let request = last.into_iter().fold(request, |request, last| request.header("last-event-id", last));
         let response = request.send().await.map_err(|error| self.away(&error))?;
@@ -133,4 +140,25 @@ impl Client {
 pub fn development_token(secret: &Secret, grant: &Grant) -> Result<String, CliError> {
     let now_s = SystemClock.now_us() / 1_000_000;
     mint(secret, grant, now_s).map_err(|error| CliError::new(format!("cannot sign: {error}"), "check the secret"))
+}
+
+/// A development token for the commands themselves: an hour, in the default tenant.
+pub fn client_token(secret: &Secret, subject: &str, scopes: &[&str]) -> Result<String, CliError> {
+    development_token(
+        secret,
+        &Grant {
+            subject: subject.to_owned(),
+            tenant: Tenant::default_tenant(),
+            scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
+            roles: Default::default(),
+            lifetime_s: 3600,
+        },
+    )
+}
+
+fn certificates(file: &Path) -> Result<Vec<Certificate>, CliError> {
+    let failed = |why: String| CliError::new(format!("{}: {why}", file.display()), "give certificates as PEM");
+    let pem = std::fs::read(file).map_err(|error| failed(error.to_string()))?;
+    let read = Certificate::from_pem_bundle(&pem).map_err(|error| failed(error.to_string()))?;
+    if read.is_empty() { Err(failed("no certificate is in it".to_owned())) } else { Ok(read) }
 }

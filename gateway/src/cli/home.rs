@@ -67,6 +67,11 @@ impl Home {
         Secret::new(bytes).map_err(|message| CliError::new(message, "make one with `openssl rand -hex 32`"))
     }
 
+    /// Whether there is a token secret already.
+    pub fn has_secret(&self) -> bool {
+        std::env::var_os("XAGENT_JWT_SECRET").is_some() || self.0.join("jwt-secret").exists()
+    }
+
     /// The key that signs checkpoints: 64 hex digits from a file, from the environment, or the one of this folder, made
     /// where there is none yet.
     pub fn log_key(&self, file: Option<&Path>) -> Result<LogKey, CliError> {

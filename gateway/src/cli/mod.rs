@@ -3,6 +3,7 @@
 mod archive;
 mod bundle_keys;
 mod client;
+mod config;
 mod decisions;
 mod engine;
 mod error;
@@ -14,10 +15,13 @@ mod mcp;
 mod migrate;
 mod policy;
 mod progress;
+mod remote;
 mod replay;
 mod run;
 mod runs;
 mod serve;
+mod settings;
+mod shell;
 mod story;
 mod streams;
 mod tail;
@@ -30,10 +34,11 @@ mod verify;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use error::CliError;
 use home::Home;
+use settings::{Early, Settings};
 
 /// Governs agents: every goal, policy decision and tool result is an immutable event, and any run can be replayed.
 #[derive(Parser)]
@@ -45,6 +50,12 @@ struct Arguments {
     /// The folder of the private instance that `xagent up` keeps
     #[arg(long, global = true, env = "XAGENT_HOME", default_value = ".xagent", value_name = "DIR")]
     home: PathBuf,
+    /// The settings file; otherwise xagent/config.toml in ~/.config or /etc, if there is one
+    #[arg(long, global = true, env = "XAGENT_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The server to talk to, by its name in the settings file
+    #[arg(long, global = true, env = "XAGENT_PROFILE", value_name = "NAME")]
+    profile: Option<String>,
     #[command(subcommand)]
     command: Command,
 }
@@ -95,18 +106,34 @@ enum Command {
     Token(token::Token),
     /// Bring the database schema up to date
     Migrate(migrate::Migrate),
+    /// Show the settings in force, and where each comes from
+    Config(config::Config),
+    /// Print a script that completes commands in a shell
+    Completions(shell::Completions),
+    /// Write the manual pages
+    Man(shell::Man),
 }
 
 /// What every command can reach.
 struct Context {
     json: bool,
     home: Home,
+    settings: Settings,
+    profile: Option<String>,
 }
 
 /// Runs the command line: 0 done, 1 a check or replay found something, 2 it could not be done.
 pub fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    let context = Context { json: arguments.json, home: Home::new(arguments.home) };
+    let early = Early::of(std::env::args_os());
+    let read =
+        Settings::load(early.config).and_then(|settings| Ok((settings.applied(Arguments::command())?, settings)));
+    let (command, settings) = match read {
+        Ok(read) => read,
+        Err(error) => return error.report(early.json),
+    };
+    let arguments = Arguments::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit());
+    let home = Home::new(arguments.home);
+    let context = Context { json: arguments.json, home, settings, profile: arguments.profile };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -131,6 +158,9 @@ pub fn main() -> ExitCode {
             Command::Tools(tools) => tools.run(&context).await,
             Command::Token(token) => token.run(&context),
             Command::Migrate(migrate) => migrate.run(&context).await,
+            Command::Config(config) => config.run(&context),
+            Command::Completions(completions) => completions.run(),
+            Command::Man(man) => man.run(&context),
         }
     });
     match done {

@@ -8,6 +8,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::client::Client;
+use super::remote::Remote;
 use super::story::{Step, steps, tell};
 use super::terminal::Paint;
 use super::{CliError, Context};
@@ -29,9 +30,8 @@ pub struct Run {
     /// The folder its tools are confined to
     #[arg(long, default_value = ".")]
     workspace: PathBuf,
-    /// The server; by default that of `xagent up`
-    #[arg(long, env = "XAGENT_URL", value_name = "URL")]
-    url: Option<String>,
+    #[command(flatten)]
+    remote: Remote,
     /// How long to follow the run, in seconds
     #[arg(long, default_value_t = 300, value_name = "SECONDS")]
     patience: u64,
@@ -49,7 +49,7 @@ impl Run {
         let plan: Value = serde_json::from_str(&text).map_err(|error| unreadable(error.to_string()))?;
         let workspace = self.workspace.canonicalize().map_err(|e| CliError::new(e.to_string(), "check --workspace"))?;
         let scopes = ["run:start", "run:read", "audit:read", "tool:*"];
-        let client = Client::new(&context.url(self.url)?, &context.home.secret(None)?, "cli", &scopes)?;
+        let client = self.remote.client(context, &scopes)?;
         let body = json!({"agent": self.agent, "goal": self.goal, "plan": plan, "workspace": workspace});
         let started = client.post("/v1/runs", &body).await?;
         let run = started["run"].as_str().unwrap_or_default().to_owned();

@@ -4,15 +4,14 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::client::Client;
+use super::remote::Remote;
 use super::terminal::Paint;
 use super::{CliError, Context};
 
 #[derive(Args)]
 pub struct Runs {
-    /// The server; by default that of `xagent up`
-    #[arg(long, env = "XAGENT_URL", value_name = "URL")]
-    url: Option<String>,
+    #[command(flatten)]
+    remote: Remote,
     /// How many at most
     #[arg(long, default_value_t = 50)]
     limit: u32,
@@ -20,7 +19,7 @@ pub struct Runs {
 
 impl Runs {
     pub async fn run(self, context: &Context) -> Result<ExitCode, CliError> {
-        let client = Client::new(&context.url(self.url)?, &context.home.secret(None)?, "cli", &["run:read"])?;
+        let client = self.remote.client(context, &["run:read"])?;
         let page = client.get(&format!("/v1/runs?limit={}", self.limit)).await?;
         if context.json {
             println!("{page}");
@@ -45,17 +44,5 @@ impl Runs {
             );
         }
         Ok(ExitCode::SUCCESS)
-    }
-}
-
-impl Context {
-    /// Where the server is.
-    pub fn url(&self, given: Option<String>) -> Result<String, CliError> {
-        given.or_else(|| self.home.connection().map(|connection| connection.url)).ok_or_else(|| {
-            CliError::new(
-                "it is not known where the server is",
-                "set XAGENT_URL or --url, or start one with `xagent up`",
-            )
-        })
     }
 }

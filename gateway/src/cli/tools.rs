@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
-use super::client::Client;
+use super::remote::Remote;
 use super::{CliError, Context};
 
 const EXAMPLES: &str = "Examples:
@@ -34,9 +34,8 @@ pub enum Tools {
 
 #[derive(Args)]
 pub struct Server {
-    /// The server; by default that of `xagent up`
-    #[arg(long, env = "XAGENT_URL", value_name = "URL")]
-    url: Option<String>,
+    #[command(flatten)]
+    remote: Remote,
 }
 
 #[derive(Args)]
@@ -101,7 +100,7 @@ impl Tools {
             Self::Declare(declare) => declare.run(context).await,
             Self::Discover(discover) => discover.run(context).await,
             Self::Withdraw(withdraw) => {
-                let client = client(context, withdraw.server, &["upstream:declare"])?;
+                let client = withdraw.server.remote.client(context, &["upstream:declare"])?;
                 let path = format!("/v1/upstreams/{}/withdraw", withdraw.name);
                 let done = client.post(&path, &json!({"reason": withdraw.reason})).await?;
                 context.print(&done, &format!("{} is withdrawn: none of its tools is called any more", withdraw.name));
@@ -111,12 +110,8 @@ impl Tools {
     }
 }
 
-fn client(context: &Context, server: Server, scopes: &[&str]) -> Result<Client, CliError> {
-    Client::new(&context.url(server.url)?, &context.home.secret(None)?, "cli", scopes)
-}
-
 async fn list(context: &Context, server: Server) -> Result<ExitCode, CliError> {
-    let tools = client(context, server, &["run:read"])?.get("/v1/tools").await?;
+    let tools = server.remote.client(context, &["run:read"])?.get("/v1/tools").await?;
     let line = |tool: &Value| {
         let text = |name: &str| tool[name].as_str().unwrap_or_default().to_owned();
         let description = text("description").lines().next().unwrap_or_default().to_owned();
@@ -128,7 +123,7 @@ async fn list(context: &Context, server: Server) -> Result<ExitCode, CliError> {
 }
 
 async fn upstreams(context: &Context, server: Server) -> Result<ExitCode, CliError> {
-    let found = client(context, server, &["run:read"])?.get("/v1/upstreams").await?;
+    let found = server.remote.client(context, &["run:read"])?.get("/v1/upstreams").await?;
     let line = |upstream: &Value| {
         let reach = &upstream["reach"];
         let at = reach["http"]["url"].as_str().or_else(|| reach["stdio"]["program"].as_str()).unwrap_or_default();
@@ -152,7 +147,7 @@ impl Declare {
         let body = json!({
             "name": self.name, "reach": reach, "concurrency": self.concurrency, "timeout_ms": self.timeout_ms,
         });
-        let done = client(context, self.server, &["upstream:declare"])?.post("/v1/upstreams", &body).await?;
+        let done = self.server.remote.client(context, &["upstream:declare"])?.post("/v1/upstreams", &body).await?;
         context
             .print(&done, &format!("{0} is declared; register its tools with `xagent tools discover {0}`", self.name));
         Ok(ExitCode::SUCCESS)
@@ -163,7 +158,7 @@ impl Discover {
     async fn run(self, context: &Context) -> Result<ExitCode, CliError> {
         let low = json!({"risk": "low", "idempotent": true, "consequential": false, "reads_untrusted": true});
         let tools: Map<String, Value> = self.low.into_iter().map(|name| (name, low.clone())).collect();
-        let client = client(context, self.server, &["tool:register", "tool:*"])?;
+        let client = self.server.remote.client(context, &["tool:register", "tool:*"])?;
         let path = format!("/v1/upstreams/{}/discover", self.name);
         let found = client.post(&path, &json!({"accept": self.accept, "tools": tools})).await?;
         context.print(&found, &told(&found));

@@ -7,10 +7,15 @@ use xagent_domain::ApprovalId;
 
 use super::Doors;
 use super::extract::{Body_, Calling, Id};
+use super::openapi::{RunCommand, Shown};
 use super::runs::{Because, Nothing};
 use crate::problem::Problem;
 
-/// `POST /v1/approvals/{approval}/grant`.
+/// Grant an approval
+#[utoipa::path(
+    post, path = "/v1/approvals/{approval}/grant", operation_id = "grant_approval", tag = "Approvals",
+    request_body = Nothing, responses(Shown<Done>, RunCommand),
+)]
 pub async fn grant(
     State(doors): State<Doors>,
     calling: Calling,
@@ -20,7 +25,11 @@ pub async fn grant(
     doors.commands.grant(&calling.caller, approval).await.map(Json).map_err(|e| calling.problem(e))
 }
 
-/// `POST /v1/approvals/{approval}/refuse`.
+/// Refuse an approval
+#[utoipa::path(
+    post, path = "/v1/approvals/{approval}/refuse", operation_id = "refuse_approval", tag = "Approvals",
+    request_body = Because, responses(Shown<Done>, RunCommand),
+)]
 pub async fn refuse(
     State(doors): State<Doors>,
     calling: Calling,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use xagent_commands::{Activated, Done, Published};
@@ -15,23 +16,30 @@ use xagent_policies::{Bundle, BundleError, Files, Trust};
 
 use super::Doors;
 use super::extract::{Body_, Calling, Id, invalid, parse, read};
+use super::openapi::{Command, Lookup, Publication as Publishing, Query, Recorded, Shown, described};
 use super::runs::{Because, Nothing};
 use crate::problem::{Problem, ProblemType};
 
 /// A larger archive is refused.
 const LARGEST_ARCHIVE: usize = 8 * 1024 * 1024;
 
-#[derive(Deserialize)]
+/// A bundle by its parts.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Parts {
+struct BundleParts {
     /// Rego modules by path.
     modules: BTreeMap<String, String>,
     /// The data document.
     data: Value,
 }
 
-/// `POST /v1/bundles`: checks a bundle, runs its tests, and keeps it. The body is an OPA bundle (`application/gzip`), or JSON
-/// with its modules and data.
+/// Publish a bundle
+///
+/// Checks it, runs its tests, and keeps it. The body is an OPA bundle (`application/gzip`), or JSON with its modules and data.
+#[utoipa::path(
+    post, path = "/v1/bundles", operation_id = "publish_bundle", tag = "Policies",
+    request_body = BundleParts, responses(Recorded<Published>, Publishing),
+)]
 pub async fn publish(
     State(doors): State<Doors>,
     calling: Calling,
@@ -66,7 +74,7 @@ async fn received(request: Request, trust: &Trust) -> Result<Bundle, Problem> {
         let detail = "this server takes signed bundles only: send the archive that `opa build` signed";
         return Err(invalid("", detail));
     }
-    let parts: Parts = parse(&read(request.into_body(), super::extract::LARGEST_BODY).await?)?;
+    let parts: BundleParts = parse(&read(request.into_body(), super::extract::LARGEST_BODY).await?)?;
     Bundle::from_parts(parts.modules, &parts.data.to_string()).map_err(|error| unfit(&error))
 }
 
@@ -81,7 +89,15 @@ fn unfit(error: &BundleError) -> Problem {
     }
 }
 
-/// `POST /v1/bundles/{digest}/activate`: from here on it decides.
+described!(BundleParts, Back);
+
+/// Activate a bundle
+///
+/// From here on it decides.
+#[utoipa::path(
+    post, path = "/v1/bundles/{digest}/activate", operation_id = "activate_bundle", tag = "Policies",
+    request_body = Nothing, responses(Shown<Activated>, Command),
+)]
 pub async fn activate(
     State(doors): State<Doors>,
     calling: Calling,
@@ -92,7 +108,7 @@ pub async fn activate(
 }
 
 /// Where to roll back to.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Back {
     /// The bundle that was active before, as the caller saw it; whichever it is where it is left out.
@@ -100,7 +116,13 @@ pub struct Back {
     to: Option<Digest>,
 }
 
-/// `POST /v1/bundles/rollback`: the bundle that was active before decides again.
+/// Roll back to the bundle before
+///
+/// The bundle that was active before decides again.
+#[utoipa::path(
+    post, path = "/v1/bundles/rollback", operation_id = "roll_back_bundle", tag = "Policies",
+    request_body = Back, responses(Shown<Activated>, Command),
+)]
 pub async fn roll_back(
     State(doors): State<Doors>,
     calling: Calling,
@@ -109,7 +131,13 @@ pub async fn roll_back(
     doors.commands.roll_back_bundle(&calling.caller, back.to).await.map(Json).map_err(|e| calling.problem(e))
 }
 
-/// `POST /v1/bundles/{digest}/retire`: it never decides again.
+/// Retire a bundle
+///
+/// It never decides again.
+#[utoipa::path(
+    post, path = "/v1/bundles/{digest}/retire", operation_id = "retire_bundle", tag = "Policies",
+    request_body = Because, responses(Shown<Done>, Command),
+)]
 pub async fn retire(
     State(doors): State<Doors>,
     calling: Calling,
@@ -121,8 +149,8 @@ pub async fn retire(
 }
 
 /// A bundle in a list.
-#[derive(Serialize)]
-pub struct Listed {
+#[derive(Serialize, JsonSchema)]
+pub struct ListedBundle {
     bundle: Digest,
     status: BundleStatus,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -134,15 +162,15 @@ pub struct Listed {
 }
 
 /// A list of bundles.
-#[derive(Serialize)]
-pub struct List {
+#[derive(Serialize, JsonSchema)]
+pub struct ListedBundles {
     active: Option<Digest>,
     previous: Option<Digest>,
-    items: Vec<Listed>,
+    items: Vec<ListedBundle>,
 }
 
-fn listed(bundles: &Bundles, manifest: &Manifest) -> Listed {
-    Listed {
+fn listed(bundles: &Bundles, manifest: &Manifest) -> ListedBundle {
+    ListedBundle {
         bundle: manifest.digest,
         status: bundles.status(&manifest.digest),
         retired_because: bundles.retired(&manifest.digest).map(str::to_owned),
@@ -152,42 +180,54 @@ fn listed(bundles: &Bundles, manifest: &Manifest) -> Listed {
     }
 }
 
-/// `GET /v1/bundles`: every bundle ever published, which one decides, and which one a roll-back returns to.
-pub async fn list(State(doors): State<Doors>, calling: Calling) -> Result<Json<List>, Problem> {
+/// List bundles
+///
+/// Every bundle ever published, which one decides, and which one a roll-back returns to.
+#[utoipa::path(
+    get, path = "/v1/bundles", operation_id = "list_bundles", tag = "Policies",
+    responses(Shown<ListedBundles>, Query),
+)]
+pub async fn list(State(doors): State<Doors>, calling: Calling) -> Result<Json<ListedBundles>, Problem> {
     let bundles = readable(&doors, &calling).await?;
     let items = bundles.all().map(|manifest| listed(&bundles, manifest)).collect();
     let active = bundles.active().map(|manifest| manifest.digest);
-    Ok(Json(List { active, previous: bundles.previous(), items }))
+    Ok(Json(ListedBundles { active, previous: bundles.previous(), items }))
 }
 
 /// A bundle with its content.
-#[derive(Serialize)]
-pub struct Shown {
+#[derive(Serialize, JsonSchema)]
+pub struct ShownBundle {
     #[serde(flatten)]
-    listed: Listed,
+    listed: ListedBundle,
     #[serde(rename = "content")]
-    parts: Content,
+    parts: BundleContent,
 }
 
-#[derive(Serialize)]
-struct Content {
+#[derive(Serialize, JsonSchema)]
+struct BundleContent {
     modules: BTreeMap<String, String>,
     data: Value,
 }
 
-/// `GET /v1/bundles/{digest}`: what it is made of.
+/// Read a bundle
+///
+/// What it is made of.
+#[utoipa::path(
+    get, path = "/v1/bundles/{digest}", operation_id = "read_bundle", tag = "Policies",
+    responses(Shown<ShownBundle>, Lookup),
+)]
 pub async fn show(
     State(doors): State<Doors>,
     calling: Calling,
     Id(digest): Id<Digest>,
-) -> Result<Json<Shown>, Problem> {
+) -> Result<Json<ShownBundle>, Problem> {
     let bundles = readable(&doors, &calling).await?;
     let missing = || Refusal::NotFound { what: "published bundle", id: digest.to_string() };
     let manifest = bundles.published(&digest).ok_or_else(missing).map_err(|error| calling.problem(error))?;
     let bundle = doors.commands.bundle(manifest).await.map_err(|error| calling.problem(error))?;
     let data = serde_json::from_str(bundle.data()).unwrap_or_default();
-    let parts = Content { modules: bundle.modules().clone(), data };
-    Ok(Json(Shown { listed: listed(&bundles, manifest), parts }))
+    let parts = BundleContent { modules: bundle.modules().clone(), data };
+    Ok(Json(ShownBundle { listed: listed(&bundles, manifest), parts }))
 }
 
 async fn readable(doors: &Doors, calling: &Calling) -> Result<Bundles, Problem> {

@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 use xagent_commands::{Done, ProposedCall, ToolRequest};
@@ -10,22 +11,35 @@ use xagent_domain::{CallId, RunId};
 
 use super::Doors;
 use super::extract::{Body_, Calling, Id, Ids};
+use super::openapi::{Created, RunCommand, Shown, described};
 use crate::problem::Problem;
 
-#[derive(Deserialize)]
+/// A tool call that a client wants made.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Proposed {
+    /// The tool's name.
     tool: String,
+    /// What it is called with; they fit the tool's schema.
     #[serde(default = "no_arguments")]
     arguments: Value,
+    /// The step's name; the tool's where it is left out.
     label: Option<String>,
 }
+
+described!(Proposed, Executing, Outcome);
 
 fn no_arguments() -> Value {
     Value::Object(serde_json::Map::new())
 }
 
-/// `POST /v1/runs/{run}/tool-calls`: proposes a call. The answer says whether it may be made; a denial is an answer too.
+/// Propose a tool call
+///
+/// The answer says whether it may be made; a denial is an answer too.
+#[utoipa::path(
+    post, path = "/v1/runs/{run}/tool-calls", operation_id = "propose_call", tag = "Tool calls",
+    request_body = Proposed, responses(Created<ProposedCall>, RunCommand),
+)]
 pub async fn propose(
     State(doors): State<Doors>,
     calling: Calling,
@@ -39,7 +53,7 @@ pub async fn propose(
 }
 
 /// What a client is about to execute.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Executing {
     /// The arguments, which must be those that were approved; left out, the approved ones are meant.
@@ -47,7 +61,13 @@ pub struct Executing {
     arguments: Option<Value>,
 }
 
-/// `POST /v1/runs/{run}/tool-calls/{call}/start`: starts an approved call that the client executes. It is decided again.
+/// Start an approved tool call
+///
+/// One that the client executes. It is decided again.
+#[utoipa::path(
+    post, path = "/v1/runs/{run}/tool-calls/{call}/start", operation_id = "start_call", tag = "Tool calls",
+    request_body = Executing, responses(Shown<ProposedCall>, RunCommand),
+)]
 pub async fn start(
     State(doors): State<Doors>,
     calling: Calling,
@@ -58,16 +78,26 @@ pub async fn start(
     started.map(Json).map_err(|error| calling.problem(error))
 }
 
-#[derive(Deserialize)]
+/// What came of a tool call.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Outcome {
+    /// Whether the tool did what it was called for.
     succeeded: bool,
+    /// What it answered.
     output: Value,
+    /// How long it took, in microseconds.
     #[serde(default)]
     duration_us: u64,
 }
 
-/// `POST /v1/runs/{run}/tool-calls/{call}/result`: records the outcome of a call that the client executed.
+/// Record the outcome of a tool call
+///
+/// One that the client executed.
+#[utoipa::path(
+    post, path = "/v1/runs/{run}/tool-calls/{call}/result", operation_id = "post_result", tag = "Tool calls",
+    request_body = Outcome, responses(Shown<Done>, RunCommand),
+)]
 pub async fn result(
     State(doors): State<Doors>,
     calling: Calling,

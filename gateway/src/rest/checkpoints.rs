@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use xagent_domain::governed::Refusal;
 use xagent_ledger::StoredCheckpoint;
@@ -10,11 +11,14 @@ use super::Doors;
 use super::extract::{Calling, Parameters};
 use super::ledger::allowed;
 use super::list::Items;
+use super::openapi::{Lookup, Query, Shown};
 use crate::problem::Problem;
 
 /// A signed tree.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Checkpoint")]
 pub struct Signed {
+    /// Events in it.
     size: u64,
     /// C2SP signed note.
     note: String,
@@ -28,7 +32,7 @@ impl From<StoredCheckpoint> for Signed {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Covering {
     /// The tree size of a receipt, for example.
@@ -36,7 +40,13 @@ pub struct Covering {
     at_least: u64,
 }
 
-/// `GET /v1/ledger/checkpoint`: the latest one; one of at least a size is signed at once where there is none yet.
+/// Read the latest checkpoint
+///
+/// One of at least a size is signed at once where there is none yet.
+#[utoipa::path(
+    get, path = "/v1/ledger/checkpoint", operation_id = "read_checkpoint", tag = "Ledger",
+    params(Parameters<Covering>), responses(Shown<Signed>, Lookup),
+)]
 pub async fn checkpoint(
     State(doors): State<Doors>,
     calling: Calling,
@@ -53,12 +63,13 @@ pub(super) async fn covering(doors: &Doors, calling: &Calling, size: u64) -> Res
     found.ok_or_else(|| calling.problem(none()))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Page {
     /// Size after which the page begins.
     #[serde(default)]
     cursor: u64,
+    /// Checkpoints at most.
     #[serde(default = "page_size")]
     limit: u32,
 }
@@ -67,7 +78,13 @@ fn page_size() -> u32 {
     100
 }
 
-/// `GET /v1/ledger/checkpoints`: all that were ever signed, the smallest tree first.
+/// List checkpoints
+///
+/// All that were ever signed, the smallest tree first.
+#[utoipa::path(
+    get, path = "/v1/ledger/checkpoints", operation_id = "list_checkpoints", tag = "Ledger",
+    params(Parameters<Page>), responses(Shown<Items<Signed>>, Query),
+)]
 pub async fn checkpoints(
     State(doors): State<Doors>,
     calling: Calling,
@@ -82,14 +99,22 @@ pub async fn checkpoints(
 }
 
 /// A key that has signed.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "CheckpointKey")]
 pub struct Key {
+    /// C2SP verifier key.
     verifier: String,
     /// Its first checkpoint. The key before it signed it too, unless it was not at hand.
     first: Signed,
 }
 
-/// `GET /v1/ledger/keys`: the first one first.
+/// List the keys that signed checkpoints
+///
+/// The first one first.
+#[utoipa::path(
+    get, path = "/v1/ledger/keys", operation_id = "list_checkpoint_keys", tag = "Ledger",
+    responses(Shown<Items<Key>>, Query),
+)]
 pub async fn keys(State(doors): State<Doors>, calling: Calling) -> Result<Json<Items<Key>>, Problem> {
     allowed(&doors, &calling).await?;
     let found = doors.commands.ledger().checkpoint_keys().await.map_err(|error| calling.problem(error))?;

@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use flate2::Compression;
 use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use xagent_commands::Done;
 use xagent_domain::access::AccessEvent;
@@ -18,6 +19,7 @@ use xagent_policies::Mask;
 
 use super::Doors;
 use super::extract::{self, Calling, LARGEST_BODY, Parameters, invalid};
+use super::openapi::{Command, Query, Shown, described};
 use crate::problem::{Problem, ProblemType};
 use crate::{opa_event, recordings};
 
@@ -29,7 +31,23 @@ const LOOKED_AT: u64 = 20_000;
 /// Bounds of one evaluation of the masks.
 const MASKING: Limits = Limits { timeout_ms: 500 };
 
-/// `POST /logs`: keeps a batch of decisions of a stock OPA.
+/// A batch of decision-log events as a stock OPA posts it.
+#[derive(JsonSchema)]
+#[schemars(transparent)]
+pub struct DecisionLog {
+    #[expect(dead_code, reason = "only described: the batch is read as it is")]
+    events: Vec<serde_json::Map<String, serde_json::Value>>,
+}
+
+described!(DecisionLog);
+
+/// Keep decisions of a stock OPA
+///
+/// A batch of its decision log, plain or with `Content-Encoding: gzip`, so that its history can be replayed here too.
+#[utoipa::path(
+    post, path = "/logs", operation_id = "keep_decision_log", tag = "Decisions",
+    request_body = DecisionLog, responses(Shown<Done>, Command),
+)]
 pub async fn keep(State(doors): State<Doors>, calling: Calling, request: Request) -> Result<Json<Done>, Problem> {
     let packed = request.headers().get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding == "gzip");
     let bytes = extract::read(request.into_body(), LARGEST_BODY).await.map_err(|problem| calling.problem(problem))?;
@@ -51,7 +69,7 @@ fn unpacked(bytes: &[u8]) -> Result<Vec<u8>, Problem> {
     Ok(batch)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Export {
     /// The position after which to begin.
@@ -66,8 +84,18 @@ fn most() -> usize {
     1000
 }
 
-/// `GET /v1/decisions/export`: decisions of the tenant as OPA's decision-log events, one JSON a line, masked as the bundle
-/// in force asks. `X-Next-After` is where the next page begins; the last page has none.
+/// Export decisions as OPA's decision log
+///
+/// Those of the tenant, one JSON a line, masked as the bundle in force asks. `X-Next-After` is where the next page begins;
+/// the last page has none.
+#[utoipa::path(
+    get, path = "/v1/decisions/export", operation_id = "export_decisions", tag = "Decisions",
+    params(Parameters<Export>),
+    responses(
+        (status = 200, description = "Decision-log events, one a line.", body = String, content_type = "application/x-ndjson"),
+        Query,
+    ),
+)]
 pub async fn export(
     State(doors): State<Doors>,
     calling: Calling,

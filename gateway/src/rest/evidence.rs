@@ -3,6 +3,7 @@
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use xagent_domain::RunId;
 use xagent_domain::governed::Refusal;
@@ -10,21 +11,32 @@ use xagent_domain::governed::Refusal;
 use super::Doors;
 use super::checkpoints::covering;
 use super::extract::{Calling, Parameters, invalid};
+use super::openapi::Lookup;
 use crate::evidence::{EvidenceError, Wanted, export};
 use crate::problem::{Problem, ProblemType};
 
 /// Bytes of an answer at most; the command line exports larger ones.
 const LARGEST: usize = 64 * 1024 * 1024;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OfRun {
+    /// The run.
+    #[schemars(with = "RunId")]
     run: String,
     /// Size of an earlier tree that was signed; the file then proves to follow on it.
     since: Option<u64>,
 }
 
-/// `GET /v1/evidence?run=`: up to a checkpoint of the present head, signed at once where there is none yet.
+/// Export evidence of a run
+///
+/// Up to a checkpoint of the present head, signed at once where there is none yet. `xagent evidence verify` examines it
+/// offline. The read itself is recorded.
+#[utoipa::path(
+    get, path = "/v1/evidence", operation_id = "export_evidence", tag = "Evidence",
+    params(Parameters<OfRun>),
+    responses((status = 200, description = "Evidence: JSON lines.", body = String, content_type = "application/jsonl"), Lookup),
+)]
 pub async fn evidence(
     State(doors): State<Doors>,
     calling: Calling,

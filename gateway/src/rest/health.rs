@@ -4,11 +4,14 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Doors;
+use super::openapi::{Open, Shown, Unready};
 
-#[derive(Serialize)]
+/// Something the server works with.
+#[derive(Serialize, JsonSchema)]
 struct Dependency {
     ready: bool,
     /// Whether commands need it; without the others the server still works.
@@ -17,8 +20,9 @@ struct Dependency {
     reason: Option<String>,
 }
 
-#[derive(Serialize)]
-struct Readiness {
+/// Whether the server can do its work.
+#[derive(Serialize, JsonSchema)]
+pub struct Readiness {
     ready: bool,
     ledger: Dependency,
     law: Dependency,
@@ -26,12 +30,22 @@ struct Readiness {
     redis: Dependency,
 }
 
-/// `GET /livez`: the process answers.
+/// Whether the process lives
+#[utoipa::path(
+    get, path = "/livez", operation_id = "livez", tag = "Service", security(()),
+    responses((status = 200, description = "It answers.", body = String, content_type = "text/plain"), Open),
+)]
 pub async fn livez() -> &'static str {
     "ok\n"
 }
 
-/// `GET /readyz`: each dependency with its reason; 503 where a required one is missing.
+/// Whether the server can do its work
+///
+/// Each dependency with its reason; 503 where a required one is missing.
+#[utoipa::path(
+    get, path = "/readyz", operation_id = "readyz", tag = "Service", security(()),
+    responses(Shown<Readiness>, Unready),
+)]
 pub async fn readyz(State(doors): State<Doors>) -> Response {
     let (ledger, redis) = tokio::join!(doors.commands.ledger().ping(), doors.views.ping());
     let law = doors.commands.executor().law().active().is_some();

@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use xagent_domain::Digest;
 use xagent_domain::governed::Refusal;
@@ -9,9 +10,10 @@ use xagent_ledger::{ConsistencyProof, InclusionProof};
 
 use super::Doors;
 use super::extract::{Calling, Parameters};
+use super::openapi::{Lookup, Shown};
 use crate::problem::Problem;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OfSize {
     /// The present size where none is given.
@@ -19,13 +21,21 @@ pub struct OfSize {
 }
 
 /// A tree.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub struct Tree {
+    /// Events in it.
     size: u64,
+    /// RFC 6962 section 2.1.
     root: Digest,
 }
 
-/// `GET /v1/ledger/root`: the root of the tree, now or at a size it had.
+/// Read the root of the tree
+///
+/// Now, or at a size it had.
+#[utoipa::path(
+    get, path = "/v1/ledger/root", operation_id = "read_root", tag = "Ledger",
+    params(Parameters<OfSize>), responses(Shown<Tree>, Lookup),
+)]
 pub async fn root(
     State(doors): State<Doors>,
     calling: Calling,
@@ -41,14 +51,20 @@ pub async fn root(
     Ok(Json(Tree { size, root }))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OfEvent {
+    /// The event.
     position: u64,
+    /// The tree; the present one where it is left out.
     size: Option<u64>,
 }
 
-/// `GET /v1/ledger/proof`: that the event at a position is in the tree of a size.
+/// Prove that an event is in the tree
+#[utoipa::path(
+    get, path = "/v1/ledger/proof", operation_id = "prove_inclusion", tag = "Ledger",
+    params(Parameters<OfEvent>), responses(Shown<InclusionProof>, Lookup),
+)]
 pub async fn inclusion(
     State(doors): State<Doors>,
     calling: Calling,
@@ -64,14 +80,20 @@ pub async fn inclusion(
     proof.map(Json).ok_or_else(|| calling.problem(what()))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Between {
+    /// The smaller tree.
     first: u64,
+    /// The larger tree.
     second: u64,
 }
 
-/// `GET /v1/ledger/consistency`: that one tree is a prefix of another.
+/// Prove that one tree is a prefix of another
+#[utoipa::path(
+    get, path = "/v1/ledger/consistency", operation_id = "prove_consistency", tag = "Ledger",
+    params(Parameters<Between>), responses(Shown<ConsistencyProof>, Lookup),
+)]
 pub async fn consistency(
     State(doors): State<Doors>,
     calling: Calling,

@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use xagent_domain::governed::Refusal;
 use xagent_domain::run::RunEvent;
@@ -9,14 +10,16 @@ use xagent_domain::{DecisionMade, Recorded, RunId, read};
 
 use super::Doors;
 use super::extract::{Calling, Id, Parameters};
+use super::openapi::{Lookup, Shown};
 use crate::problem::Problem;
 use crate::shown::{ShownEvent, shown, unreadable};
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Page {
     /// Sequence after which the page begins.
     cursor: Option<u64>,
+    /// Events looked at, at most.
     #[serde(default = "page_size")]
     limit: u32,
 }
@@ -26,7 +29,7 @@ fn page_size() -> u32 {
 }
 
 /// A decision with its place.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub struct ShownDecision {
     position: u64,
     sequence: u64,
@@ -36,14 +39,21 @@ pub struct ShownDecision {
 }
 
 /// A page.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "PageOf{T}")]
 pub struct Items<T> {
     pub(super) items: Vec<T>,
     /// Pass it as `cursor` for the next page.
     pub(super) next: Option<String>,
 }
 
-/// `GET /v1/runs/{run}/events`: in order, from the ledger.
+/// Read the events of a run
+///
+/// In order, from the ledger. The read itself is recorded.
+#[utoipa::path(
+    get, path = "/v1/runs/{run}/events", operation_id = "list_events", tag = "Runs",
+    params(Parameters<Page>), responses(Shown<Items<ShownEvent>>, Lookup),
+)]
 pub async fn events(
     State(doors): State<Doors>,
     calling: Calling,
@@ -55,7 +65,13 @@ pub async fn events(
     Ok(Json(Items { items: items.map_err(|problem| problem.traced(&calling.trace))?, next }))
 }
 
-/// `GET /v1/runs/{run}/decisions`: each with input, bundle, engine and result.
+/// Read the decisions of a run
+///
+/// Each with input, bundle, engine and result. The read itself is recorded.
+#[utoipa::path(
+    get, path = "/v1/runs/{run}/decisions", operation_id = "list_decisions", tag = "Runs",
+    params(Parameters<Page>), responses(Shown<Items<ShownDecision>>, Lookup),
+)]
 pub async fn decisions(
     State(doors): State<Doors>,
     calling: Calling,

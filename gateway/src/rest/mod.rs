@@ -11,6 +11,7 @@ pub mod extract;
 mod health;
 mod ledger;
 mod list;
+pub mod openapi;
 mod runs;
 mod tlog;
 mod tools;
@@ -23,9 +24,10 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
 use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 use xagent_commands::Commands;
 use xagent_ledger::Notary;
 use xagent_policies::Trust;
@@ -63,51 +65,11 @@ pub struct Doors {
     pub mcp: Mcp,
 }
 
-/// All routes.
+/// All routes, as a service.
 pub fn router(doors: Doors) -> Router {
-    let governed = Router::new()
-        .route("/v1/runs", post(runs::start).get(runs::list))
-        .route("/v1/runs/{run}", get(runs::read))
-        .route("/v1/runs/{run}/events", get(list::events))
-        .route("/v1/runs/{run}/decisions", get(list::decisions))
-        .route("/v1/events/stream", get(stream::sse::events))
-        .route("/v1/ws", get(stream::ws::events))
-        .route("/v1/runs/{run}/pause", post(runs::pause))
-        .route("/v1/runs/{run}/resume", post(runs::resume))
-        .route("/v1/runs/{run}/cancel", post(runs::cancel))
-        .route("/v1/runs/{run}/complete", post(runs::complete))
-        .route("/v1/runs/{run}/tool-calls", post(calls::propose))
-        .route("/v1/runs/{run}/tool-calls/{call}/start", post(calls::start))
-        .route("/v1/runs/{run}/tool-calls/{call}/result", post(calls::result))
-        .route("/v1/approvals/{approval}/grant", post(approvals::grant))
-        .route("/v1/approvals/{approval}/refuse", post(approvals::refuse))
-        .route("/v1/tools", post(tools::register).get(tools::list))
-        .route("/v1/upstreams", post(upstreams::declare).get(upstreams::list))
-        .route("/v1/upstreams/{upstream}/discover", post(upstreams::discover))
-        .route("/v1/upstreams/{upstream}/withdraw", post(upstreams::withdraw))
-        .route("/v1/ledger/root", get(ledger::root))
-        .route("/v1/ledger/checkpoint", get(checkpoints::checkpoint))
-        .route("/v1/ledger/checkpoints", get(checkpoints::checkpoints))
-        .route("/v1/ledger/keys", get(checkpoints::keys))
-        .route("/v1/ledger/tlog/checkpoint", get(tlog::checkpoint))
-        .route("/v1/ledger/tlog/tile/{*tile}", get(tlog::tile))
-        .route("/v1/ledger/tlog/tile/entries/{*bundle}", get(tlog::entries))
-        .route("/v1/ledger/proof", get(ledger::inclusion))
-        .route("/v1/ledger/consistency", get(ledger::consistency))
-        .route("/v1/evidence", get(evidence::evidence))
-        .route("/logs", post(decision_logs::keep))
-        .route("/v1/decisions/export", get(decision_logs::export))
-        .route("/v1/bundles", post(bundles::publish).get(bundles::list))
-        .route("/v1/bundles/rollback", post(bundles::roll_back))
-        .route("/v1/bundles/{digest}", get(bundles::show))
-        .route("/v1/bundles/{digest}/activate", post(bundles::activate))
-        .route("/v1/bundles/{digest}/retire", post(bundles::retire))
-        .layer(from_fn_with_state(doors.clone(), lawful));
-    Router::new()
-        .route("/livez", get(health::livez))
-        .route("/readyz", get(health::readyz))
-        .route("/errors/{code}", get(errors::page))
-        .merge(governed)
+    let governed = governed().layer(from_fn_with_state(doors.clone(), lawful));
+    let (routes, _) = open().merge(governed).split_for_parts();
+    routes
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
         .with_state(doors.clone())
@@ -115,6 +77,61 @@ pub fn router(doors: Doors) -> Router {
         // Its calls take as long as tools do; it has bounds of its own.
         .merge(mcp::routes().layer(from_fn_with_state(doors.clone(), lawful)).with_state(doors))
         .layer(CatchPanicLayer::custom(panicked))
+}
+
+/// All routes, as they describe themselves.
+pub fn described() -> utoipa::openapi::OpenApi {
+    open().merge(governed()).into_openapi()
+}
+
+/// Routes that anybody may call.
+fn open() -> OpenApiRouter<Doors> {
+    OpenApiRouter::default()
+        .routes(routes!(health::livez))
+        .routes(routes!(health::readyz))
+        .routes(routes!(errors::page))
+        .routes(routes!(openapi::serve::document))
+}
+
+/// Routes behind the law. Each is routed by the description it carries: see `openapi`.
+fn governed() -> OpenApiRouter<Doors> {
+    OpenApiRouter::default()
+        .routes(routes!(runs::start, runs::list))
+        .routes(routes!(runs::read))
+        .routes(routes!(list::events))
+        .routes(routes!(list::decisions))
+        .routes(routes!(stream::sse::events))
+        .routes(routes!(stream::ws::events))
+        .routes(routes!(runs::pause))
+        .routes(routes!(runs::resume))
+        .routes(routes!(runs::cancel))
+        .routes(routes!(runs::complete))
+        .routes(routes!(calls::propose))
+        .routes(routes!(calls::start))
+        .routes(routes!(calls::result))
+        .routes(routes!(approvals::grant))
+        .routes(routes!(approvals::refuse))
+        .routes(routes!(tools::register, tools::list))
+        .routes(routes!(upstreams::declare, upstreams::list))
+        .routes(routes!(upstreams::discover))
+        .routes(routes!(upstreams::withdraw))
+        .routes(routes!(ledger::root))
+        .routes(routes!(checkpoints::checkpoint))
+        .routes(routes!(checkpoints::checkpoints))
+        .routes(routes!(checkpoints::keys))
+        .routes(routes!(tlog::checkpoint))
+        .routes(routes!(tlog::tile))
+        .routes(routes!(tlog::entries))
+        .routes(routes!(ledger::inclusion))
+        .routes(routes!(ledger::consistency))
+        .routes(routes!(evidence::evidence))
+        .routes(routes!(decision_logs::keep))
+        .routes(routes!(decision_logs::export))
+        .routes(routes!(bundles::publish, bundles::list))
+        .routes(routes!(bundles::roll_back))
+        .routes(routes!(bundles::show))
+        .routes(routes!(bundles::activate))
+        .routes(routes!(bundles::retire))
 }
 
 /// Before the law is loaded nothing can be decided, so nothing is asked.

@@ -4,28 +4,43 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use xagent_commands::{Done, RunRequest};
+use xagent_commands::{Done, RunRequest, StartedRun};
 use xagent_domain::RunId;
 use xagent_domain::governed::Refusal;
-use xagent_domain::run::{Plan, Run};
+use xagent_domain::run::{Plan, Run, RunStatus};
 use xagent_ledger::Ledger;
 use xagent_projections::RunView;
 
 use super::Doors;
 use super::extract::{Body_, Calling, Id, Parameters};
+use super::openapi::{Created, Lookup, Query, RunCommand, Shown, described};
 use crate::problem::Problem;
 
-#[derive(Deserialize)]
+/// A run to be started.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StartRun {
+    /// The agent's name.
     agent: String,
+    /// What is to be reached.
     goal: String,
+    /// What a worker is to do, step by step; the client proposes the calls where it is left out.
     plan: Option<Plan>,
+    /// The folder on the server that built-in tools are confined to.
     workspace: Option<String>,
 }
 
-/// `POST /v1/runs`: starts a run; with a plan a worker walks it, without one the client proposes its calls.
+described!(StartRun, Because, Nothing, Completion);
+
+/// Start a run
+///
+/// With a plan a worker walks it, without one the client proposes its calls.
+#[utoipa::path(
+    post, path = "/v1/runs", operation_id = "start_run", tag = "Runs",
+    request_body = StartRun, responses(Created<StartedRun>, RunCommand),
+)]
 pub async fn start(
     State(doors): State<Doors>,
     calling: Calling,
@@ -42,17 +57,20 @@ pub async fn start(
 }
 
 /// A run as it is shown.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub struct ShownRun {
     run: String,
+    /// Where it stands.
+    #[schemars(with = "RunStatus")]
     status: &'static str,
     /// `view` or `ledger`.
     source: &'static str,
+    /// The last event that the state covers.
     sequence: u64,
     state: Run,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ReadRun {
     /// The state as of this sequence.
@@ -61,7 +79,13 @@ pub struct ReadRun {
     at_least: Option<u64>,
 }
 
-/// `GET /v1/runs/{run}`: from the view; from the ledger where the view is away, behind, or was never asked for.
+/// Read a run
+///
+/// From the view; from the ledger where the view is away, behind, or was never asked for.
+#[utoipa::path(
+    get, path = "/v1/runs/{run}", operation_id = "read_run", tag = "Runs",
+    params(Parameters<ReadRun>), responses(Shown<ShownRun>, Lookup),
+)]
 pub async fn read(
     State(doors): State<Doors>,
     calling: Calling,
@@ -92,10 +116,12 @@ fn shown(run: String, sequence: u64, state: Run, source: &'static str) -> ShownR
     ShownRun { run, status: state.status().as_str(), source, sequence, state }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Page {
+    /// `next` of the page before.
     cursor: Option<u64>,
+    /// Runs at most.
     #[serde(default = "page_size")]
     limit: u32,
 }
@@ -105,27 +131,38 @@ fn page_size() -> u32 {
 }
 
 /// One line of the list of runs.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub struct ListedRun {
     run: String,
+    /// Where it stands.
+    #[schemars(with = "RunStatus")]
     status: &'static str,
     agent: String,
+    /// The root goal.
     goal: String,
     tool_calls: u32,
+    /// Tool calls that were denied.
     denied: u32,
     started_at_position: u64,
+    /// How it went, once it has ended.
     summary: String,
 }
 
 /// A page of runs.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub struct Runs {
     items: Vec<ListedRun>,
     /// Pass it as `cursor` for the next page.
     next: Option<String>,
 }
 
-/// `GET /v1/runs`: the youngest first.
+/// List runs
+///
+/// The youngest first.
+#[utoipa::path(
+    get, path = "/v1/runs", operation_id = "list_runs", tag = "Runs",
+    params(Parameters<Page>), responses(Shown<Runs>, Query),
+)]
 pub async fn list(
     State(doors): State<Doors>,
     calling: Calling,
@@ -163,24 +200,36 @@ async fn folded(ledger: &Ledger, calling: &Calling, id: &str) -> Result<Run, Pro
     loaded.map(|loaded| loaded.state).map_err(|error| calling.problem(error))
 }
 
-#[derive(Deserialize)]
+/// Why.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Because {
+    /// It is recorded.
     pub(super) reason: String,
 }
 
-#[derive(Deserialize)]
+/// Nothing more needs to be said.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Nothing {}
 
-#[derive(Deserialize)]
+/// How a run ended.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Completion {
+    /// Whether the goal was reached.
     achieved: bool,
+    /// What came of it.
     summary: String,
 }
 
-/// `POST /v1/runs/{run}/pause`.
+/// Pause a run
+///
+/// No further tool of it starts.
+#[utoipa::path(
+    post, path = "/v1/runs/{run}/pause", operation_id = "pause_run", tag = "Runs",
+    request_body = Because, responses(Shown<Done>, RunCommand),
+)]
 pub async fn pause(
     State(doors): State<Doors>,
     calling: Calling,
@@ -190,7 +239,11 @@ pub async fn pause(
     doors.commands.pause_run(&calling.caller, run, body.reason).await.map(Json).map_err(|e| calling.problem(e))
 }
 
-/// `POST /v1/runs/{run}/resume`.
+/// Let a paused run go on
+#[utoipa::path(
+    post, path = "/v1/runs/{run}/resume", operation_id = "resume_run", tag = "Runs",
+    request_body = Nothing, responses(Shown<Done>, RunCommand),
+)]
 pub async fn resume(
     State(doors): State<Doors>,
     calling: Calling,
@@ -200,7 +253,13 @@ pub async fn resume(
     doors.commands.resume_run(&calling.caller, run).await.map(Json).map_err(|e| calling.problem(e))
 }
 
-/// `POST /v1/runs/{run}/cancel`.
+/// Cancel a run
+///
+/// It has ended; what runs already is not cut off.
+#[utoipa::path(
+    post, path = "/v1/runs/{run}/cancel", operation_id = "cancel_run", tag = "Runs",
+    request_body = Because, responses(Shown<Done>, RunCommand),
+)]
 pub async fn cancel(
     State(doors): State<Doors>,
     calling: Calling,
@@ -210,7 +269,13 @@ pub async fn cancel(
     doors.commands.cancel_run(&calling.caller, run, body.reason).await.map(Json).map_err(|e| calling.problem(e))
 }
 
-/// `POST /v1/runs/{run}/complete`: the client of a client-driven run says how it ended.
+/// Complete a run
+///
+/// The client of a client-driven run says how it ended.
+#[utoipa::path(
+    post, path = "/v1/runs/{run}/complete", operation_id = "complete_run", tag = "Runs",
+    request_body = Completion, responses(Shown<Done>, RunCommand),
+)]
 pub async fn complete(
     State(doors): State<Doors>,
     calling: Calling,

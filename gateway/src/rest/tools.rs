@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use xagent_commands::Done;
@@ -14,10 +15,11 @@ use xagent_domain::tool::{Registration, ToolSource};
 
 use super::Doors;
 use super::extract::{Body_, Calling, invalid};
+use super::openapi::{Command, Query, Recorded, Shown, described};
 use crate::problem::Problem;
 
 /// A tool as it is registered and shown.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Tool {
     name: String,
@@ -48,7 +50,15 @@ pub struct Tool {
     source: Option<ToolSource>,
 }
 
-/// `POST /v1/tools`: registers a tool for the caller's tenant.
+described!(Tool);
+
+/// Register a tool
+///
+/// For the caller's tenant.
+#[utoipa::path(
+    post, path = "/v1/tools", operation_id = "register_tool", tag = "Tools",
+    request_body = Tool, responses(Recorded<Done>, Command),
+)]
 pub async fn register(
     State(doors): State<Doors>,
     calling: Calling,
@@ -76,13 +86,19 @@ pub async fn register(
     done.map(|done| (StatusCode::CREATED, Json(done))).map_err(|error| calling.problem(error))
 }
 
-/// A list of tools.
-#[derive(Serialize)]
+/// The tools of a tenant.
+#[derive(Serialize, JsonSchema)]
 pub struct Tools {
     items: Vec<Tool>,
 }
 
-/// `GET /v1/tools`: the tools of the caller's tenant.
+/// List tools
+///
+/// Those of the caller's tenant.
+#[utoipa::path(
+    get, path = "/v1/tools", operation_id = "list_tools", tag = "Tools",
+    responses(Shown<Tools>, Query),
+)]
 pub async fn list(State(doors): State<Doors>, calling: Calling) -> Result<Json<Tools>, Problem> {
     let allowed = doors.commands.authorise_read(&calling.caller, "read.tools", "tool", "").await;
     allowed.map_err(|error| calling.problem(error))?;

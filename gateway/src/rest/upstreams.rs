@@ -3,19 +3,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use xagent_commands::{Discovered, Discovery, Done, Trusted};
 use xagent_domain::upstream::{Declaration, Reach};
 
 use super::Doors;
-use super::extract::{Body_, Calling};
+use super::extract::{Body_, Calling, Id};
+use super::openapi::{Command, Query, Recorded, Shown, described};
 use super::runs::Because;
 use crate::problem::Problem;
 
 /// An upstream MCP server, as it is declared and shown. Secrets are names.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Upstream {
     name: String,
@@ -26,6 +28,8 @@ pub struct Upstream {
     timeout_ms: u64,
 }
 
+described!(Upstream, Discover);
+
 fn four() -> u32 {
     4
 }
@@ -34,7 +38,13 @@ fn half_a_minute() -> u64 {
     30_000
 }
 
-/// `POST /v1/upstreams`: declares an upstream of the caller's tenant. Its tools are registered by discovery.
+/// Declare an upstream MCP server
+///
+/// For the caller's tenant. Its tools are registered by discovery.
+#[utoipa::path(
+    post, path = "/v1/upstreams", operation_id = "declare_upstream", tag = "Tools",
+    request_body = Upstream, responses(Recorded<Done>, Command),
+)]
 pub async fn declare(
     State(doors): State<Doors>,
     calling: Calling,
@@ -47,12 +57,18 @@ pub async fn declare(
 }
 
 /// A list of upstreams.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub struct Upstreams {
     items: Vec<Upstream>,
 }
 
-/// `GET /v1/upstreams`: the upstreams of the caller's tenant.
+/// List upstream MCP servers
+///
+/// Those of the caller's tenant.
+#[utoipa::path(
+    get, path = "/v1/upstreams", operation_id = "list_upstreams", tag = "Tools",
+    responses(Shown<Upstreams>, Query),
+)]
 pub async fn list(State(doors): State<Doors>, calling: Calling) -> Result<Json<Upstreams>, Problem> {
     let found = doors.commands.upstreams_of(&calling.caller).await.map_err(|error| calling.problem(error))?;
     let items = found.into_iter().map(|Declaration { name, reach, concurrency, timeout_ms }| Upstream {
@@ -65,7 +81,7 @@ pub async fn list(State(doors): State<Doors>, calling: Calling) -> Result<Json<U
 }
 
 /// What is to become of the tools an upstream offers.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Discover {
     /// Tools, by the upstream's names, that may describe themselves otherwise than they were registered.
@@ -77,7 +93,7 @@ pub struct Discover {
 }
 
 /// What is said of a tool.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Said {
     risk: String,
@@ -93,11 +109,17 @@ fn yes() -> bool {
     true
 }
 
-/// `POST /v1/upstreams/{upstream}/discover`: registers what the upstream offers.
+/// Register what an upstream offers
+///
+/// What is new is registered. What describes itself otherwise than it was registered is not called until it is accepted.
+#[utoipa::path(
+    post, path = "/v1/upstreams/{upstream}/discover", operation_id = "discover_tools", tag = "Tools",
+    request_body = Discover, responses(Shown<Discovered>, Command),
+)]
 pub async fn discover(
     State(doors): State<Doors>,
     calling: Calling,
-    Path(upstream): Path<String>,
+    Id(upstream): Id<String>,
     Body_(body): Body_<Discover>,
 ) -> Result<Json<Discovered>, Problem> {
     let trusted = |said: Said| {
@@ -110,11 +132,17 @@ pub async fn discover(
     discovered.map(Json).map_err(|error| calling.problem(error))
 }
 
-/// `POST /v1/upstreams/{upstream}/withdraw`: none of its tools is called any more.
+/// Withdraw an upstream MCP server
+///
+/// None of its tools is called any more.
+#[utoipa::path(
+    post, path = "/v1/upstreams/{upstream}/withdraw", operation_id = "withdraw_upstream", tag = "Tools",
+    request_body = Because, responses(Shown<Done>, Command),
+)]
 pub async fn withdraw(
     State(doors): State<Doors>,
     calling: Calling,
-    Path(upstream): Path<String>,
+    Id(upstream): Id<String>,
     Body_(body): Body_<Because>,
 ) -> Result<Json<Done>, Problem> {
     let done = doors.commands.withdraw_upstream(&calling.caller, &upstream, body.reason).await;

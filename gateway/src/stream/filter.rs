@@ -1,5 +1,6 @@
 //! What a reader wants to see. Whose events they are is no wish: it comes from the token.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use xagent_domain::{RunId, Tenant};
 use xagent_ledger::{Ledger, LedgerError};
@@ -12,7 +13,7 @@ use crate::rest::extract::invalid;
 const TYPES: usize = 50;
 
 /// The query of both routes.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Wish {
     /// The first position of interest; from now on where it is missing.
@@ -31,7 +32,7 @@ pub struct Wish {
 }
 
 /// How a decision came out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// It may go on.

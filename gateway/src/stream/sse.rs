@@ -16,8 +16,16 @@ use super::reader::{Reader, Said};
 use crate::problem::Problem;
 use crate::rest::Doors;
 use crate::rest::extract::{Calling, Parameters};
+use crate::rest::openapi::{LastEvent, Lookup};
 
-/// The events of the caller's tenant as they are committed; `id` is the position.
+/// Follow events (server-sent events)
+///
+/// Those of the caller's tenant as they are committed; `id` is the position. The read itself is recorded.
+#[utoipa::path(
+    get, path = "/v1/events/stream", operation_id = "stream_events", tag = "Live",
+    params(LastEvent, Parameters<Wish>),
+    responses((status = 200, description = "Events without end.", body = String, content_type = "text/event-stream"), Lookup),
+)]
 pub async fn events(
     State(doors): State<Doors>,
     calling: Calling,

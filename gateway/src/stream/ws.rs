@@ -15,11 +15,19 @@ use super::reader::{End, Reader, Said};
 use crate::problem::Problem;
 use crate::rest::Doors;
 use crate::rest::extract::{Calling, Parameters, invalid};
+use crate::rest::openapi::{LastEvent, Lookup};
 
 /// A client has nothing to say but pings and its goodbye.
 const LONGEST_MESSAGE: usize = 4096;
 
-/// The events of the caller's tenant as they are committed; each says its position.
+/// Follow events (WebSocket)
+///
+/// Those of the caller's tenant as they are committed; each message is an event, a heartbeat or the end.
+#[utoipa::path(
+    get, path = "/v1/ws", operation_id = "stream_events_ws", tag = "Live",
+    params(LastEvent, Parameters<Wish>),
+    responses((status = 101, description = "The connection is a WebSocket from here on (RFC 6455)."), Lookup),
+)]
 pub async fn events(
     State(doors): State<Doors>,
     calling: Calling,

@@ -4,6 +4,7 @@ mod hashes;
 mod plant;
 mod tile;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use xagent_domain::Digest;
 use xagent_tree::{Range, Subtree, batch_ranges, consistency_ranges, inclusion_ranges};
@@ -16,7 +17,7 @@ use crate::{Ledger, LedgerError};
 const RANGES: usize = 64;
 
 /// Proof that an event is in the tree of a size (RFC 9162 section 2.1.3).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct InclusionProof {
     /// The event's position; its leaf's index is one less.
     pub position: u64,
@@ -31,7 +32,7 @@ pub struct InclusionProof {
 }
 
 /// Proof that one tree is a prefix of another (RFC 9162 section 2.1.4).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ConsistencyProof {
     /// Leaves in the smaller tree.
     pub first: u64,

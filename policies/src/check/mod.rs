@@ -16,6 +16,7 @@ mod values;
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use xagent_domain::Limits;
 
@@ -35,7 +36,7 @@ use crate::{Bundle, BundleError};
 const COMPILE: Limits = Limits { timeout_ms: 10_000 };
 
 /// What the gate found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Checked {
     /// Tests that passed; all of them did.
     pub tests_passed: u32,

@@ -10,6 +10,7 @@ use xagent_ledger::Clock;
 use xagent_tests::{Now, until};
 
 use super::SECRET;
+use super::described::Heard;
 
 #[derive(Clone)]
 pub struct Api {
@@ -141,13 +142,19 @@ impl Answer {
     }
 }
 
-pub(super) async fn answer(request: RequestBuilder) -> Answer {
-    match request.send().await {
+async fn answer(request: RequestBuilder) -> Answer {
+    let (client, request) = request.build_split();
+    let request = request.unwrap();
+    let (method, path) = (request.method().to_string(), request.url().path().to_owned());
+    match client.execute(request).await {
         Ok(response) => {
             let header = |name: &str| response.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
             let (status, retry_after) = (response.status().as_u16(), header("retry-after"));
             let content_type = header("content-type").unwrap_or_default();
-            let text = response.text().await.unwrap_or_default();
+            let text = response.text().await.inspect(|text| {
+                Heard { method: &method, path: &path, status, content_type: &content_type, text }.check();
+            });
+            let text = text.unwrap_or_default();
             let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
             Answer { status, body, retry_after, content_type }
         }

@@ -2,6 +2,7 @@
 
 mod api;
 mod bare;
+mod described;
 mod http;
 mod live;
 mod mcp;

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 
 use super::client::Client;
+use super::remote::Remote;
 use super::{CliError, Context};
 
 const EXAMPLES: &str = "Examples:
@@ -41,14 +42,13 @@ pub enum LedgerCommand {
 /// Which server.
 #[derive(Args)]
 pub struct Door {
-    /// The server; by default that of `xagent up`
-    #[arg(long, env = "XAGENT_URL", value_name = "URL")]
-    url: Option<String>,
+    #[command(flatten)]
+    remote: Remote,
 }
 
 impl Door {
     fn open(self, context: &Context) -> Result<Client, CliError> {
-        Client::new(&context.url(self.url)?, &context.home.secret(None)?, "cli", &["audit:read"])
+        self.remote.client(context, &["audit:read"])
     }
 }
 

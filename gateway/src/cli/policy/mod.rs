@@ -15,6 +15,7 @@ use clap::{Args, Subcommand};
 use serde_json::Value;
 
 use super::client::Client;
+use super::remote::Remote;
 use super::{CliError, Context};
 
 pub use told::findings_told;
@@ -86,9 +87,8 @@ impl Policy {
 /// Where the server is.
 #[derive(Args, Clone)]
 struct At {
-    /// The server; by default that of `xagent up`
-    #[arg(long, env = "XAGENT_URL", value_name = "URL")]
-    url: Option<String>,
+    #[command(flatten)]
+    remote: Remote,
 }
 
 impl At {
@@ -103,7 +103,7 @@ impl At {
     }
 
     fn client(&self, context: &Context, scopes: &[&str]) -> Result<Client, CliError> {
-        Client::new(&context.url(self.url.clone())?, &context.home.secret(None)?, "cli", scopes)
+        self.remote.client(context, scopes)
     }
 }
 

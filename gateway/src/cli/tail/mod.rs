@@ -11,7 +11,7 @@ use clap::{Args, ValueEnum};
 use rand::Rng;
 use serde_json::Value;
 
-use super::client::Client;
+use super::remote::Remote;
 use super::terminal::Paint;
 use super::{CliError, Context};
 use parse::{Block, Parser};
@@ -53,9 +53,8 @@ pub struct Tail {
     /// Begin at this position; 1 is the beginning. Otherwise only what happens from now on is shown
     #[arg(long, value_name = "POSITION")]
     from: Option<u64>,
-    /// The server; by default that of `xagent up`
-    #[arg(long, env = "XAGENT_URL", value_name = "URL")]
-    url: Option<String>,
+    #[command(flatten)]
+    remote: Remote,
 }
 
 const EXAMPLES: &str = "Examples:
@@ -79,11 +78,10 @@ enum Broken {
 
 impl Tail {
     pub async fn run(self, context: &Context) -> Result<ExitCode, CliError> {
-        let (url, secret) = (context.url(self.url.clone())?, context.home.secret(None)?);
         let (mut last, mut failures) = (None, 0);
         loop {
             // Anew each time, for the token before may have expired.
-            let client = Client::new(&url, &secret, "cli", &["audit:read"])?;
+            let client = self.remote.client(context, &["audit:read"])?;
             let why = match client.open(&self.path(), last.as_deref(), SILENCE).await {
                 Ok(response) => match self.follow(context, response, &mut last, &mut failures).await {
                     Broken::Unread => return Ok(ExitCode::SUCCESS),

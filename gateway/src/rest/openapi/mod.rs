@@ -1,0 +1,22 @@
+//! The API described in OpenAPI 3.1, from the code that serves it: what is routed is described, or it does not compile.
+//!
+//! A handler says with `#[utoipa::path]` what it takes and gives, `routes!` routes it, and its examples are in `examples/`.
+//! Schemas are those of the very types that are sent and read (`schemars`).
+
+mod answers;
+mod assemble;
+mod examples;
+mod parameters;
+mod problems;
+mod refusals;
+mod schema;
+pub mod serve;
+#[cfg(test)]
+mod tests;
+
+pub use answers::{Created, Recorded, Shown};
+pub use assemble::document;
+pub use parameters::LastEvent;
+pub use refusals::{Command, Lookup, NoPage, Open, Publication, Query, RunCommand, Unready};
+pub(crate) use schema::described;
+pub use schema::{Bytes, body};
