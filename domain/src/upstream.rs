@@ -161,3 +161,34 @@ impl Decider for Upstream {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn declared(timeout_ms: u64) -> Declaration {
+        let reach = Reach::Http { url: "https://mcp.example.com/mcp".to_owned(), headers: BTreeMap::default() };
+        Declaration { name: "search".to_owned(), reach, concurrency: 4, timeout_ms }
+    }
+
+    fn decided(upstream: &Upstream, act: UpstreamAct) -> Result<Vec<UpstreamEvent>, Refusal> {
+        let context = Context::new(0, crate::Usage::default());
+        upstream.decide(&Command { act, intent: None, context, rulings: Vec::new() })
+    }
+
+    #[test]
+    fn an_upstream_is_declared_once_changed_and_withdrawn() {
+        let mut upstream = Upstream::default();
+        let withdraw = || UpstreamAct::Withdraw { reason: "worn out".to_owned() };
+        assert!(matches!(decided(&upstream, withdraw()), Err(Refusal::Conflict { code: "upstream_not_declared", .. })));
+        for timeout_ms in [1000, 2000] {
+            let act = || UpstreamAct::Declare(Box::new(declared(timeout_ms)));
+            let events = decided(&upstream, act()).unwrap();
+            assert_eq!(events, [UpstreamEvent::UpstreamDeclared(Box::new(declared(timeout_ms)))]);
+            events.iter().for_each(|event| upstream.evolve(event));
+            assert_eq!(decided(&upstream, act()).unwrap(), [], "the same again changes nothing");
+        }
+        decided(&upstream, withdraw()).unwrap().iter().for_each(|event| upstream.evolve(event));
+        assert_eq!(upstream, Upstream::default());
+    }
+}

@@ -69,7 +69,10 @@ impl Door {
         // A key names the call; without one, equal arguments name the one that asked for an approval.
         if wanted.caller.key.is_none() {
             let named = (wanted.tool.as_str(), &wanted.arguments);
-            let before = self.commands.asked_before(&wanted.caller, run, named, self.patience).await?;
+            let before = tokio::select! {
+                () = self.stop.cancelled() => return Ok(stopping(run)),
+                before = self.commands.asked_before(&wanted.caller, run, named, self.patience) => before?,
+            };
             if let Some(before) = before {
                 return Ok(self.again(wanted, run, before));
             }
@@ -126,6 +129,12 @@ impl Door {
         };
         Ok(end.map_or_else(|| about.under_way(self.patience), |end| about.ended(end, wanted.of_upstream)))
     }
+}
+
+/// Nothing was begun.
+fn stopping(run: RunId) -> CallToolResult {
+    let about = About { run: Some(run), ..About::default() };
+    about.error("The server is stopping. Nothing new was begun: call again in a moment.")
 }
 
 /// What a model can do something about is the tool's error; the rest is the protocol's.
