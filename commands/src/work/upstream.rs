@@ -33,7 +33,7 @@ impl Worker {
             return Err(failed("the arguments are not an object".to_owned()));
         };
         // It is decided on last among the call's URLs.
-        let url = url_of(&declared).and(wanted.resources.urls.last());
+        let url = wanted.resources.urls.last().filter(|_| url_of(&declared).is_some());
         let upstreams = self.commands.upstreams();
         let (succeeded, output) = upstreams.call(&key.tenant, (&declared, &source), arguments, url).await?;
         Ok(ToolResult { succeeded, output })

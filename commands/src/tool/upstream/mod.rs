@@ -45,11 +45,14 @@ pub(crate) enum UpstreamError {
     Unknown(String),
 }
 
+/// Upstreams by whose they are and how they are declared.
+type Slots = HashMap<(Tenant, Digest), Arc<Slot>>;
+
 /// The connections to upstreams. Cheap to clone.
 #[derive(Clone, Default)]
 pub struct Upstreams {
     programs: Arc<Vec<PathBuf>>,
-    slots: Arc<Mutex<HashMap<(Tenant, Digest), Arc<Slot>>>>,
+    slots: Arc<Mutex<Slots>>,
 }
 
 impl Upstreams {

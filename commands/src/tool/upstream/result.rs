@@ -18,7 +18,7 @@ pub(super) fn bounded(result: CallToolResult) -> (bool, Value) {
             room -= size;
             content.push(whole);
         } else if let Some(text) = block.as_text() {
-            let end = text.text.floor_char_boundary(room.min(text.text.len()));
+            let end = boundary(&text.text, room);
             content.push(json!({"type": "text", "text": &text.text[..end]}));
             cut += text.text.len() - end;
             room = 0;
@@ -44,6 +44,11 @@ pub(super) fn bounded(result: CallToolResult) -> (bool, Value) {
         recorded["structuredContent"] = structured;
     }
     (!failed, recorded)
+}
+
+/// The last end of a character at or before `most` bytes.
+fn boundary(text: &str, most: usize) -> usize {
+    (0..=most.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0)
 }
 
 #[cfg(test)]
