@@ -108,8 +108,8 @@ async fn a_hidden_tool_called_anyway_is_denied_and_recorded() {
     let refused = reader.mcp_call(None, "run_code", &json!({"language": "python", "code": "1"})).await;
     assert!(words(&refused).contains("missing_tool_scope"), "{}", words(&refused));
     let run = refused["_meta"]["xagent/run"].as_str().unwrap();
-    let decisions = reader.get(&format!("/v1/runs/{run}/decisions")).await.expect(200).to_string();
-    assert!(decisions.contains("missing_tool_scope"), "{decisions}");
+    let events = json!(reader.events(run).await).to_string();
+    assert!(events.contains("missing_tool_scope"), "{events}");
     assert_eq!(reader.count(run, "ToolCallStarted").await, 0);
 
     let silent = world.api("silent", &["run:read", "tool:*"]);
