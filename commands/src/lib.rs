@@ -13,8 +13,9 @@ mod work;
 
 pub use ambient::{Ids, SystemClock};
 pub use api::{
-    Activated, Caller, Commands, CommandsOptions, Done, IssuedKey, KeyHolder, KeyRefusal, KeyRequest, PlannerRequest,
-    ProposedCall, Published, RunRequest, StartedRun, ToolRequest,
+    Activated, Asked, CallEnd, Callable, Caller, Commands, CommandsOptions, Discovered, Discovery, Done, Followed,
+    IssuedKey, KeyHolder, KeyRefusal, KeyRequest, PlannerRequest, ProposedCall, Published, RunRequest, StartedRun,
+    ToolRequest, Trusted,
 };
 pub use error::{CommandError, InvalidInput};
 pub use governed::{Allowed, Executor, Law, ToolCall};

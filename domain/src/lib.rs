@@ -25,6 +25,7 @@ mod recorded;
 pub mod run;
 pub mod tool;
 mod upcast;
+pub mod upstream;
 
 pub use canonical::{CanonicalError, CanonicalJson, without_floats};
 pub use content::{Blob, Content, INLINE_LIMIT};

@@ -1,5 +1,6 @@
 //! The tool aggregate: what may be called, as registered.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::governed::{Command, Governed, Refusal, settle};
@@ -49,6 +50,21 @@ pub struct Registration {
     /// What arguments are for. Where it is consequential, an argument without a role is one nobody can vouch for.
     #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
     pub roles: std::collections::BTreeMap<String, ArgumentRole>,
+    /// The upstream's tool it was registered from; none where it is no upstream's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<ToolSource>,
+}
+
+/// The tool of an upstream that a registration was made from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ToolSource {
+    /// The upstream's name.
+    pub upstream: String,
+    /// What the upstream calls it.
+    pub tool: String,
+    /// Digest of its name, description and schemas: what says something else is another tool.
+    pub pin: Digest,
 }
 
 impl Registration {

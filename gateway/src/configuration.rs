@@ -11,6 +11,7 @@ use xagent_tree::Signer;
 use crate::access::{IssuerOptions, KeyOptions, Secret};
 use crate::limits::LimitOptions;
 use crate::listen::TlsFiles;
+use crate::mcp::McpOptions;
 use crate::stream::StreamOptions;
 
 /// A server's configuration, complete.
@@ -50,6 +51,10 @@ pub struct Configuration {
     pub tools: ToolSettings,
     /// Where models are that plan runs; none where no model may.
     pub model: Option<ModelServer>,
+    /// Programs that may be started as upstream MCP servers.
+    pub upstream_programs: Vec<PathBuf>,
+    /// Bounds of the MCP door.
+    pub mcp: McpOptions,
 }
 
 /// What evaluates policies, and its bounds.

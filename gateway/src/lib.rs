@@ -9,6 +9,7 @@ mod evidence;
 mod export;
 mod limits;
 mod listen;
+mod mcp;
 mod opa_event;
 mod problem;
 mod recordings;

@@ -24,6 +24,7 @@ use crate::access::{KeyRing, SourceError, Tally, Tokens};
 use crate::configuration::{Configuration, Engine, Opa, Signing};
 use crate::limits::{Drain, Limits};
 use crate::listen::{Listening, Patient, TlsError, serve};
+use crate::mcp::Mcp;
 use crate::rest::extract::InFlight;
 use crate::rest::{Doors, router};
 use crate::stream::{Streams, feed};
@@ -96,6 +97,7 @@ impl Server {
             approval_ttl_us,
             resolver: Arc::new(SystemResolver),
             model: configuration.model.clone(),
+            upstream_programs: configuration.upstream_programs.clone(),
         };
         let commands = Commands::new(executor, engine, options);
         let bus = Bus::connect(&configuration.nats_url).await.map_err(|error| StartError::Nats(error.to_string()))?;
@@ -127,7 +129,9 @@ impl Server {
         };
         let (bundle_trust, notary_too) = (configuration.bundle_trust.clone(), notary.clone());
         let streams = Streams::new(commands.clone(), configuration.streams.clone(), stages[0].clone());
+        let mcp = Mcp::new(commands.clone(), configuration.mcp.clone(), stages[0].clone());
         let routes = Doors {
+            mcp: mcp.clone(),
             commands: commands.clone(),
             views,
             tables,
@@ -149,6 +153,7 @@ impl Server {
         let streams = tokio::spawn(feed(streams, stages[0].clone()));
         let workers = tokio::spawn(govern(commands, stock, worker, stages[1].clone()));
         let mut readers = vec![
+            tokio::spawn(mcp.run(stages[0].clone())),
             tokio::spawn(relay.run(stages[2].clone())),
             tokio::spawn(checkpoints.run(stages[2].clone())),
             tokio::spawn(projector.run(stages[2].clone())),

@@ -14,6 +14,7 @@ use xagent_domain::bundle::{BundleEvent, Bundles};
 use xagent_domain::decision_log::{DecisionLog, DecisionLogEvent};
 use xagent_domain::run::{Run, RunEvent};
 use xagent_domain::tool::{Tool, ToolEvent};
+use xagent_domain::upstream::{Upstream, UpstreamEvent};
 use xagent_domain::{Decider, Event, Metadata, Recorded, Tenant};
 use xagent_ledger::{Append, CqrsStore, Expected, Fact, Folded, Ledger};
 use xagent_tests::{Examples, Parts, names, registered};
@@ -104,6 +105,7 @@ async fn stock_cqrs_es_reads_every_stream_and_every_event_there_is() {
     record_all::<Run>(&ledger).await;
     record_all::<Bundles>(&ledger).await;
     record_all::<Tool>(&ledger).await;
+    record_all::<Upstream>(&ledger).await;
     record_all::<Access>(&ledger).await;
     record_all::<ApiKey>(&ledger).await;
     record_all::<DecisionLog>(&ledger).await;
@@ -115,6 +117,7 @@ async fn stock_cqrs_es_reads_every_stream_and_every_event_there_is() {
             "run" => read::<Run>(&pool, &ledger, id, &mut seen).await,
             "bundle" => read::<Bundles>(&pool, &ledger, id, &mut seen).await,
             "tool" => read::<Tool>(&pool, &ledger, id, &mut seen).await,
+            "upstream" => read::<Upstream>(&pool, &ledger, id, &mut seen).await,
             "access" => read::<Access>(&pool, &ledger, id, &mut seen).await,
             "api_key" => read::<ApiKey>(&pool, &ledger, id, &mut seen).await,
             "decision_log" => read::<DecisionLog>(&pool, &ledger, id, &mut seen).await,
@@ -125,6 +128,7 @@ async fn stock_cqrs_es_reads_every_stream_and_every_event_there_is() {
         (Run::TYPE, all::<RunEvent>()),
         (Bundles::TYPE, all::<BundleEvent>()),
         (Tool::TYPE, all::<ToolEvent>()),
+        (Upstream::TYPE, all::<UpstreamEvent>()),
         (Access::TYPE, all::<AccessEvent>()),
         (ApiKey::TYPE, all::<ApiKeyEvent>()),
         (DecisionLog::TYPE, all::<DecisionLogEvent>()),

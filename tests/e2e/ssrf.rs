@@ -176,7 +176,13 @@ async fn fetched(bare: &Bare, resolver: Arc<Rebinding>, port: u16) -> Run {
     let limits = Limits { timeout_ms: 5000 };
     let engine = Arc::new(Embedded::new(limits));
     let executor = Executor::new(bare.ledger.clone(), Law::new(engine.clone(), limits, 4), Arc::new(Now));
-    let options = CommandsOptions { workspaces: Vec::new(), approval_ttl_us: 60_000_000, resolver, model: None };
+    let options = CommandsOptions {
+        workspaces: Vec::new(),
+        approval_ttl_us: 60_000_000,
+        resolver,
+        model: None,
+        upstream_programs: Vec::new(),
+    };
     let commands = Commands::new(executor, engine, options);
     commands.bring_law_into_force(law_bundle).await.unwrap();
     let tenant = Tenant::default_tenant();

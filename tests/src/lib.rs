@@ -6,6 +6,7 @@
 mod chat;
 mod command;
 mod examples;
+mod mcp;
 mod opa;
 mod said;
 mod schemathesis;
@@ -20,6 +21,7 @@ use xagent_stack::StackError;
 pub use chat::{ChatRequest, ChatServer, Script};
 pub use command::Command;
 pub use examples::{Examples, Parts, names};
+pub use mcp::McpTools;
 pub use opa::{OpaProcess, opa};
 pub use said::{Acknowledged, Said};
 pub use schemathesis::schemathesis;

@@ -24,6 +24,7 @@ pub fn registration(name: impl Into<String>, description: impl Into<String>) -> 
         code: BTreeMap::default(),
         trusted_source: false,
         roles: BTreeMap::default(),
+        source: None,
     }
 }
 

@@ -86,7 +86,7 @@ impl Commands {
     ) -> Result<ProposedCall, CommandError> {
         let state = self.ledger().load::<Run>(&caller.principal.tenant, &run.to_string()).await?.state;
         let open = state.call(&call).cloned();
-        if open.as_ref().is_some_and(|open| open.tool.executor == xagent_domain::run::Executor::Builtin) {
+        if open.as_ref().is_some_and(|open| open.tool.executor != xagent_domain::run::Executor::Client) {
             let message = "a worker starts this call: wait for its result";
             return Err(InvalidInput::new("", message).into());
         }

@@ -1,13 +1,18 @@
 //! The commands, one method each. The doors call these and nothing deeper.
 
 mod approvals;
+mod asked;
+mod callable;
 mod calls;
+mod follow;
 mod keys;
 mod law;
 mod logs;
+mod opened;
 mod runs;
 mod secret;
 mod tools;
+mod upstreams;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,13 +25,18 @@ use xagent_domain::{ApiKeyId, Blob, CanonicalJson, CommandId, Intent, Metadata, 
 use xagent_ledger::{CommandKey, Ledger, Receipt};
 use xagent_policies::PolicyEngine;
 
+pub use asked::Asked;
+pub use callable::Callable;
 pub use calls::{ProposedCall, ToolRequest};
+pub use follow::{CallEnd, Followed};
 pub use keys::{IssuedKey, KeyHolder, KeyRefusal, KeyRequest};
 pub use law::{Activated, Published};
 pub use runs::{PlannerRequest, RunRequest, StartedRun};
+pub use upstreams::{Discovered, Discovery, Trusted};
 
 use crate::governed::{Executed, Request};
 use crate::planner::ModelServer;
+use crate::tool::Upstreams;
 use crate::{Catalog, CommandError, Executor, Ids, InvalidInput, Resolver};
 
 /// Who commands, and what makes the command repeatable.
@@ -53,6 +63,8 @@ pub struct CommandsOptions {
     pub resolver: Arc<dyn Resolver>,
     /// Where models are that plan runs; none where no model may.
     pub model: Option<ModelServer>,
+    /// Programs that may be started as upstream MCP servers.
+    pub upstream_programs: Vec<PathBuf>,
 }
 
 /// A command that went through.
@@ -67,6 +79,7 @@ pub struct Done {
 pub struct Commands {
     executor: Executor,
     catalog: Catalog,
+    upstreams: Upstreams,
     engine: Arc<dyn PolicyEngine>,
     ids: Ids,
     options: Arc<CommandsOptions>,
@@ -88,9 +101,11 @@ impl Commands {
     /// Over an executor, with the engine that holds the bundles.
     pub fn new(executor: Executor, engine: Arc<dyn PolicyEngine>, options: CommandsOptions) -> Self {
         let catalog = Catalog::new(executor.ledger().clone(), options.resolver.clone());
+        let upstreams = Upstreams::new(options.upstream_programs.clone());
         Self {
             executor,
             catalog,
+            upstreams,
             engine,
             ids: Ids,
             options: Arc::new(options),
@@ -128,6 +143,10 @@ impl Commands {
 
     pub(crate) fn ids(&self) -> Ids {
         self.ids
+    }
+
+    pub(crate) fn upstreams(&self) -> &Upstreams {
+        &self.upstreams
     }
 
     pub(crate) fn approval_ttl_us(&self) -> i64 {

@@ -51,9 +51,21 @@ pub struct StartedRun {
     pub receipt: Receipt,
 }
 
+/// Agents of this prefix are clients for which the MCP door opened a run.
+pub(super) const OPENED: &str = "mcp/";
+
 impl Commands {
     /// Starts a run.
     pub async fn start_run(&self, caller: &Caller, request: RunRequest) -> Result<StartedRun, CommandError> {
+        if request.agent.starts_with(OPENED) {
+            let message =
+                format!("agents named `{OPENED}...` are clients for which a run was opened: take another name");
+            return Err(InvalidInput::new("/agent", message).into());
+        }
+        self.start(caller, request).await
+    }
+
+    pub(super) async fn start(&self, caller: &Caller, request: RunRequest) -> Result<StartedRun, CommandError> {
         check_text("/agent", &request.agent, LONGEST_NAME)?;
         check_text("/goal", &request.goal, LONGEST_TEXT)?;
         let workspace = request.workspace.as_deref().map(|folder| self.workspace(folder)).transpose()?;

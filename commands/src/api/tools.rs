@@ -1,16 +1,25 @@
 //! Commands to tools.
 
 use serde_json::json;
+use xagent_domain::run::Executor;
 use xagent_domain::tool::{Registration, Tool, ToolAct};
 
 use super::runs::check_text;
 use super::{Caller, Commands, Done, Subject};
 use crate::tool::check_registration;
-use crate::{Catalog, CommandError};
+use crate::{Catalog, CommandError, InvalidInput};
 
 impl Commands {
     /// Registers a tool for the caller's tenant, or changes its registration.
     pub async fn register_tool(&self, caller: &Caller, tool: Registration) -> Result<Done, CommandError> {
+        if tool.source.is_some() || tool.executor == Executor::Upstream {
+            let message = "tools of upstreams are registered by discovery: see POST /v1/upstreams/NAME/discover";
+            return Err(InvalidInput::new("/executor", message).into());
+        }
+        self.register(caller, tool).await
+    }
+
+    pub(super) async fn register(&self, caller: &Caller, tool: Registration) -> Result<Done, CommandError> {
         check_registration(&tool)?;
         let id = Catalog::aggregate_id(&caller.principal.tenant, &tool.name);
         let attributes = vec![("risk", tool.risk.clone()), ("tool", tool.name.clone())];

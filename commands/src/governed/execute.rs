@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use xagent_domain::access::{Access, AccessEvent, RefusedRequests};
 use xagent_domain::governed::{Command, Governed, Refusal};
+use xagent_domain::run::Run;
 use xagent_domain::{Blob, Context, DecisionMade, Intent, Metadata, Principal, Tenant, Usage};
 use xagent_ledger::{Append, Clock, CommandKey, Committed, Expected, Ledger, LedgerError, Receipt};
 
@@ -113,14 +114,40 @@ impl Executor {
 
     /// Decides whether `intent` may read, on no aggregate's state. Denials and, where `keep` says so, permissions are recorded.
     pub async fn authorise_read(&self, intent: &Intent, keep: bool, metadata: &Metadata) -> Result<(), CommandError> {
-        let context = Context::new(self.now_us(), self.count(Some(intent), None));
-        let inquiry = xagent_domain::command_inquiry(None, intent, &context)?;
-        let (ruling, blob) = self.law.ask(&inquiry).await;
-        let decision = Box::new(ruling.answering(&inquiry, &context).map_err(Refusal::from)?);
+        let (decision, blobs) = self.judge(None, intent).await?;
         if keep || !decision.allow {
-            self.record(&intent.principal.tenant, &decision, blob.into_iter().collect(), metadata).await?;
+            self.record(&intent.principal.tenant, &decision, blobs, metadata).await?;
         }
         if decision.allow { Ok(()) } else { Err(CommandError::Denied(decision)) }
+    }
+
+    /// Decides whether `intent` is allowed on a run as it stands, without changing it. Denials are recorded; where there
+    /// is a key, so is the first permission under it. False where that had been given before.
+    pub(crate) async fn authorise(
+        &self,
+        run: Option<&Run>,
+        intent: &Intent,
+        key: Option<CommandKey>,
+        metadata: &Metadata,
+    ) -> Result<bool, CommandError> {
+        let (decision, blobs) = self.judge(run, intent).await?;
+        if !decision.allow {
+            self.record(&intent.principal.tenant, &decision, blobs, metadata).await?;
+            return Err(CommandError::Denied(decision));
+        }
+        if key.is_none() {
+            return Ok(true);
+        }
+        let event = AccessEvent::DecisionMade(decision);
+        self.keep_once(&intent.principal.tenant, event, (blobs, key), metadata).await
+    }
+
+    async fn judge(&self, run: Option<&Run>, intent: &Intent) -> Result<(Box<DecisionMade>, Vec<Blob>), CommandError> {
+        let context = Context::new(self.now_us(), self.count(Some(intent), None));
+        let inquiry = xagent_domain::command_inquiry(run, intent, &context)?;
+        let (ruling, blob) = self.law.ask(&inquiry).await;
+        let decision = ruling.answering(&inquiry, &context).map_err(Refusal::from)?;
+        Ok((Box::new(decision), blob.into_iter().collect()))
     }
 
     async fn repetition<D: Governed>(&self, request: &Request<D::Act>) -> Result<Option<Executed<D>>, CommandError> {
@@ -251,6 +278,17 @@ impl Executor {
         blobs: Vec<Blob>,
         metadata: &Metadata,
     ) -> Result<(), CommandError> {
+        self.keep_once(tenant, event, (blobs, None), metadata).await.map(drop)
+    }
+
+    /// False where the command had been recorded before.
+    async fn keep_once(
+        &self,
+        tenant: &Tenant,
+        event: AccessEvent,
+        (blobs, command): (Vec<Blob>, Option<CommandKey>),
+        metadata: &Metadata,
+    ) -> Result<bool, CommandError> {
         let append = Append {
             tenant: tenant.clone(),
             aggregate_id: format!("{tenant}/{}", day(self.now_us())),
@@ -258,10 +296,9 @@ impl Executor {
             events: vec![event],
             blobs,
             metadata: metadata.clone(),
-            command: None,
+            command,
         };
-        self.ledger.append::<Access>(append).await?;
-        Ok(())
+        Ok(!self.ledger.append::<Access>(append).await?.repeated)
     }
 }
 

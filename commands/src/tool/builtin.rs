@@ -54,6 +54,7 @@ fn tool(name: &str, description: &str, arguments: &Value, output: &Value) -> Res
         code: Default::default(),
         trusted_source: false,
         roles: Default::default(),
+        source: None,
     })
 }
 

@@ -5,12 +5,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use jsonschema::Validator;
 use serde_json::Value;
-use xagent_domain::run::Propose;
+use xagent_domain::run::{Executor, Propose, Resources};
 use xagent_domain::tool::{Registration, Tool};
+use xagent_domain::upstream::{Declaration, SEPARATOR, Upstream};
 use xagent_domain::{ApprovalId, CallId, CanonicalJson, Digest, Tenant};
 use xagent_ledger::Ledger;
 
-use super::resources::resources;
+use super::resources::{resources, upstream_url};
+use super::upstream::url_of;
 use super::{Resolver, builtin_registrations, is_builtin};
 use crate::{CommandError, Ids, InvalidInput};
 
@@ -48,6 +50,9 @@ impl Catalog {
 
     /// The registration in force; a built-in one where the tenant never registered its own.
     pub async fn registration(&self, tenant: &Tenant, name: &str) -> Result<Option<Registration>, CommandError> {
+        if check_name(name, "/tool").is_err() {
+            return Ok(None);
+        }
         let loaded = self.ledger.load::<Tool>(tenant, &Self::aggregate_id(tenant, name)).await?;
         match loaded.state.registration() {
             Some(registration) => Ok(Some(registration.clone())),
@@ -56,6 +61,38 @@ impl Catalog {
             }
             None => Ok(None),
         }
+    }
+
+    /// An upstream, as it is declared.
+    pub(crate) async fn upstream(&self, tenant: &Tenant, name: &str) -> Result<Option<Declaration>, CommandError> {
+        if check_name(name, "/upstream").is_err() {
+            return Ok(None);
+        }
+        let loaded = self.ledger.load::<Upstream>(tenant, &Self::aggregate_id(tenant, name)).await?;
+        Ok(loaded.state.declaration().cloned())
+    }
+
+    /// What a call would touch: what its arguments say, and the network its upstream is on.
+    async fn touched(
+        &self,
+        tenant: &Tenant,
+        tool: &Registration,
+        arguments: &Value,
+    ) -> Result<Resources, CommandError> {
+        let mut touched = resources(tool, arguments, &*self.resolver).await;
+        if let Some(source) = &tool.source {
+            let withdrawn = || {
+                InvalidInput::new(
+                    "/tool",
+                    format!("the upstream `{}` of `{}` was withdrawn", source.upstream, tool.name),
+                )
+            };
+            let upstream = self.upstream(tenant, &source.upstream).await?.ok_or_else(withdrawn)?;
+            if let Some(url) = url_of(&upstream) {
+                touched.urls.push(upstream_url(url, &*self.resolver).await);
+            }
+        }
+        Ok(touched)
     }
 
     /// All tools of a tenant, by name.
@@ -87,7 +124,7 @@ impl Catalog {
             label: wanted.label,
             tool: tool.facts()?,
             arguments: canonical.map_err(|error| InvalidInput::new("/arguments", error.to_string()))?,
-            resources: resources(&tool, wanted.arguments, &*self.resolver).await,
+            resources: self.touched(wanted.tenant, &tool, wanted.arguments).await?,
             values: tool.values(wanted.arguments),
         })
     }
@@ -127,9 +164,17 @@ pub(crate) fn check_registration(tool: &Registration) -> Result<(), InvalidInput
     if !["low", "medium", "high"].contains(&tool.risk.as_str()) {
         return Err(InvalidInput::new("/risk", format!("`{}` is none of low, medium, high", tool.risk)));
     }
-    if tool.executor == xagent_domain::run::Executor::Builtin && !is_builtin(&tool.name) {
+    if tool.executor == Executor::Builtin && !is_builtin(&tool.name) {
         let message = format!("there is no built-in tool `{}`: register it with the executor `client`", tool.name);
         return Err(InvalidInput::new("/executor", message));
+    }
+    let is_upstreams = tool.executor == Executor::Upstream;
+    if is_upstreams != tool.source.is_some() || is_upstreams != tool.name.contains(SEPARATOR) {
+        let message = format!(
+            "a tool of an upstream, and no other, has `{SEPARATOR}` in its name, and it is registered by discovery: \
+             see POST /v1/upstreams/NAME/discover"
+        );
+        return Err(InvalidInput::new(if is_upstreams { "/executor" } else { "/name" }, message));
     }
     for schema in tool.output_schema.iter().chain([&tool.schema]) {
         compile(schema)?;

@@ -19,7 +19,7 @@ const LARGEST: usize = 512 * 1024;
 const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Answers every name with the addresses that were decided on: nothing is looked up a second time.
-struct Pinned(Vec<SocketAddr>);
+pub(super) struct Pinned(pub(super) Vec<SocketAddr>);
 
 impl Resolve for Pinned {
     fn resolve(&self, _: Name) -> Resolving {

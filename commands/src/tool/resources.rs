@@ -37,6 +37,11 @@ fn texts<'a>(arguments: &'a Value, name: &str) -> Vec<Option<&'a str>> {
     }
 }
 
+/// Where an upstream is, as a resource of each call of its tools.
+pub(crate) async fn upstream_url(url: &str, resolver: &dyn Resolver) -> UrlUse {
+    resolved(url_use("upstream", url), resolver).await
+}
+
 fn no_path(argument: &str) -> PathUse {
     let problem = "the argument is not a text".to_owned();
     PathUse { argument: argument.to_owned(), raw: String::new(), normal: String::new(), problem }

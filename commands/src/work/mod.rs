@@ -5,6 +5,7 @@ mod perform;
 mod plan;
 mod record;
 mod script;
+mod upstream;
 mod watch;
 
 use std::sync::Arc;

@@ -6,13 +6,13 @@ use std::time::Instant;
 use tokio::task::JoinHandle;
 use tracing::Instrument;
 use xagent_domain::governed::Refusal;
-use xagent_domain::run::{Act, Call, Run, RunEvent, ToolOutcome};
+use xagent_domain::run::{Act, Call, Executor, Run, RunEvent, ToolOutcome};
 use xagent_domain::{CallId, CanonicalJson, Content, DecisionId, DecisionMade};
 use xagent_ledger::Committed;
 
-use super::{Walk, Worker};
+use super::{RunKey, Walk, Worker};
 use crate::governed::{Allowed, Executed};
-use crate::tool::ToolResult;
+use crate::tool::{ToolResult, UpstreamError};
 use crate::{CommandError, InvalidInput, ToolCall};
 
 /// Events looked through at once for a decision.
@@ -21,13 +21,16 @@ const PAGE: u64 = 100;
 /// A tool at work.
 struct UnderWay {
     call: CallId,
-    task: JoinHandle<(ToolResult, u64)>,
+    task: JoinHandle<Worked>,
 }
+
+/// What a tool gave back, or why that is not known, and how long it took in microseconds.
+type Worked = (Result<ToolResult, String>, u64);
 
 /// How a tool's work ended.
 enum Ended {
     With(ToolResult, u64),
-    Unknown(&'static str),
+    Unknown(String),
 }
 
 impl Worker {
@@ -82,14 +85,26 @@ impl Worker {
             "gen_ai.tool.name" = call.tool.name,
             "gen_ai.tool.call.id" = %id,
         );
-        let toolbox = self.toolbox.clone();
+        let (worker, key) = (self.clone(), walk.key.clone());
         let work = async move {
             let clock = Instant::now();
-            let result = toolbox.run(permit).await;
+            let result = worker.call(&key, &call, permit).await;
             drop(slot);
             (result, u64::try_from(clock.elapsed().as_micros()).unwrap_or(u64::MAX))
         };
         Ok((started.state, Some(UnderWay { call: id, task: tokio::spawn(work.instrument(span)) })))
+    }
+
+    /// Makes a call; an error says why its outcome is not known, and then it must not be made twice.
+    async fn call(&self, key: &RunKey, call: &Call, permit: Allowed<ToolCall>) -> Result<ToolResult, String> {
+        match call.tool.executor {
+            Executor::Upstream => match self.call_upstream(key, call, permit).await {
+                Ok(result) => Ok(result),
+                Err(UpstreamError::Unknown(reason)) if !call.tool.idempotent => Err(reason),
+                Err(error) => Ok(ToolResult::of(Err(error.to_string()))),
+            },
+            Executor::Builtin | Executor::Client => Ok(self.toolbox.run(permit).await),
+        }
     }
 
     /// Waits for a tool and records how it ended. One whose run has ended is given up.
@@ -106,7 +121,7 @@ impl Worker {
         match ended {
             Ended::With(result, duration_us) => self.record_outcome(walk, call, result, duration_us).await,
             Ended::Unknown(reason) => {
-                let act = Act::InterruptCall { call, reason: reason.to_owned() };
+                let act = Act::InterruptCall { call, reason };
                 self.record_closing(walk, act, Vec::new()).await
             }
         }
@@ -188,11 +203,12 @@ impl Worker {
 }
 
 impl Ended {
-    fn of(done: Result<(ToolResult, u64), tokio::task::JoinError>, otherwise: &'static str) -> Self {
+    fn of(done: Result<Worked, tokio::task::JoinError>, otherwise: &str) -> Self {
         match done {
-            Ok((result, duration_us)) => Self::With(result, duration_us),
-            Err(error) if error.is_panic() => Self::Unknown("the tool broke off"),
-            Err(_) => Self::Unknown(otherwise),
+            Ok((Ok(result), duration_us)) => Self::With(result, duration_us),
+            Ok((Err(reason), _)) => Self::Unknown(reason),
+            Err(error) if error.is_panic() => Self::Unknown("the tool broke off".to_owned()),
+            Err(_) => Self::Unknown(otherwise.to_owned()),
         }
     }
 }

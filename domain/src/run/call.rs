@@ -16,6 +16,8 @@ pub enum Executor {
     Builtin,
     /// The client that proposed the call, which posts the result.
     Client,
+    /// A worker of ours, through the MCP server that offers the tool.
+    Upstream,
 }
 
 /// A tool as it was registered when the call was proposed.

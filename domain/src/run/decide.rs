@@ -247,7 +247,7 @@ impl Run {
         self.must_run()?;
         let call = self.open.get(id).ok_or_else(|| self.used_up(id).unwrap_or_else(|| self.no_open_call(id)))?;
         let again =
-            call.status == CallStatus::Started && call.tool.idempotent && call.tool.executor == Executor::Builtin;
+            call.status == CallStatus::Started && call.tool.idempotent && call.tool.executor != Executor::Client;
         if again || matches!(call.status, CallStatus::Allowed | CallStatus::Approved) {
             return Ok(call);
         }

@@ -16,6 +16,7 @@ mod ledger;
 mod limits;
 mod lists;
 mod log;
+mod mcp;
 mod migrate;
 mod model;
 mod policy;
@@ -33,6 +34,7 @@ mod streams;
 mod tail;
 mod terminal;
 mod token;
+mod tools;
 mod tools_file;
 mod up;
 mod verify;
@@ -123,6 +125,9 @@ enum Command {
     /// Issue, list and revoke api keys
     #[command(subcommand)]
     Keys(keys::KeysCommand),
+    /// List tools; declare upstream MCP servers and register what they offer
+    #[command(subcommand)]
+    Tools(tools::Tools),
     /// Mint a development token
     Token(token::Token),
     /// Fill views again from the events, compare them, or look at them as of a position
@@ -186,6 +191,7 @@ pub fn main() -> ExitCode {
             Command::Decisions(decisions) => decisions.run(&context).await,
             Command::Sandbox(sandbox) => sandbox.run(&context).await,
             Command::Keys(keys) => keys.run(&context).await,
+            Command::Tools(tools) => tools.run(&context).await,
             Command::Token(token) => token.run(&context),
             Command::Migrate(migrate) => migrate.run(&context).await,
             Command::Config(config) => config.run(&context),

@@ -14,6 +14,7 @@ use super::bundle_keys::BundleKeys;
 use super::engine::EngineArgs;
 use super::limits::{LimitArgs, TlsArgs};
 use super::log::Log;
+use super::mcp::McpArgs;
 use super::model::ModelArgs;
 use super::streams::StreamArgs;
 use super::tools_file::ToolsFile;
@@ -94,6 +95,8 @@ pub struct Serve {
     tools_file: ToolsFile,
     #[command(flatten)]
     model: ModelArgs,
+    #[command(flatten)]
+    mcp: McpArgs,
     /// How long an approval is valid, in seconds; a call must have started by then
     #[arg(long, env = "XAGENT_APPROVAL_TTL_S", default_value_t = A_DAY_S, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
     approval_ttl_s: u32,
@@ -119,6 +122,8 @@ impl Serve {
             streams: self.streams.options(),
             tools: self.tools_file.settings()?,
             model: self.model.server()?,
+            mcp: self.mcp.options(),
+            upstream_programs: self.mcp.upstream_programs,
             approval_ttl_s: self.approval_ttl_s,
         };
         let server = start(&configuration).await?;

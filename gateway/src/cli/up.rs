@@ -21,6 +21,7 @@ use super::engine::EngineArgs;
 use super::home::Connection;
 use super::limits::LimitArgs;
 use super::log::Log;
+use super::mcp::McpArgs;
 use super::model::ModelArgs;
 use super::replay::{Replayer, told};
 use super::run::{all_events, ended, waiting_approval};
@@ -56,6 +57,8 @@ pub struct Up {
     model: ModelArgs,
     #[command(flatten)]
     limits: LimitArgs,
+    #[command(flatten)]
+    mcp: McpArgs,
     /// The folder the sample run reviews, and the only one runs may work in
     #[arg(long, default_value = ".", value_name = "DIR")]
     workspace: PathBuf,
@@ -137,6 +140,8 @@ impl Up {
             streams: self.streams.options(),
             tools: self.tools_file.settings()?,
             model: self.model.server()?,
+            mcp: self.mcp.options(),
+            upstream_programs: self.mcp.upstream_programs.clone(),
             approval_ttl_s: A_DAY_S,
         })
     }

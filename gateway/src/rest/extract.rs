@@ -28,7 +28,7 @@ use crate::problem::{Problem, ProblemType};
 use crate::trace::Trace;
 
 /// A larger body is refused.
-pub(super) const LARGEST_BODY: usize = 1024 * 1024;
+pub(crate) const LARGEST_BODY: usize = 1024 * 1024;
 /// So much of a refused body is read and thrown away, so that its sender gets to read the answer.
 const DRAINED: usize = 64 * 1024 * 1024;
 

@@ -19,6 +19,7 @@ mod query;
 mod runs;
 mod tlog;
 mod tools;
+mod upstreams;
 
 use std::sync::Arc;
 
@@ -37,6 +38,7 @@ use xagent_projections::{Bus, RunViews, Tables};
 
 use crate::access::{Tally, Tokens, authenticate};
 use crate::limits::{Drain, Limits, sized, watched};
+use crate::mcp::{self, Mcp};
 use crate::problem::{Problem, ProblemType};
 use crate::stream::{self, Streams};
 use crate::trace::Trace;
@@ -71,6 +73,8 @@ pub struct Doors {
     pub in_flight: InFlight,
     /// What the built-in tools work with.
     pub kit: Toolkit,
+    /// The MCP door.
+    pub mcp: Mcp,
 }
 
 /// All routes, as a service.
@@ -81,12 +85,18 @@ pub fn router(doors: Doors) -> Router {
         .layer(from_fn_with_state(doors.clone(), lawful))
         .layer(from_fn_with_state(doors.clone(), authenticate));
     let (limits, drain) = (doors.limits.clone(), doors.drain.clone());
+    // Its calls take as long as tools do; it has bounds of its own.
+    let mcp = mcp::routes()
+        .layer(from_fn_with_state(doors.clone(), lawful))
+        .layer(from_fn_with_state(doors.clone(), authenticate))
+        .with_state(doors.clone());
     let (routes, _) = open().layer(strict).merge(governed).split_for_parts();
     routes
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
         .with_state(doors)
         .layer(from_fn_with_state(limits, timed))
+        .merge(mcp)
         .layer(from_fn(sized))
         .layer(from_fn_with_state(drain, watched))
         .layer(CatchPanicLayer::custom(panicked))
@@ -128,6 +138,9 @@ fn governed() -> OpenApiRouter<Doors> {
         .routes(routes!(approvals::grant))
         .routes(routes!(approvals::refuse))
         .routes(routes!(tools::register, tools::list))
+        .routes(routes!(upstreams::declare, upstreams::list))
+        .routes(routes!(upstreams::discover))
+        .routes(routes!(upstreams::withdraw))
         .routes(routes!(ledger::root))
         .routes(routes!(checkpoints::checkpoint))
         .routes(routes!(checkpoints::checkpoints))

@@ -10,7 +10,7 @@ use serde_json::Value;
 use xagent_commands::Done;
 use xagent_domain::CanonicalJson;
 use xagent_domain::run::{ArgumentRole, Executor};
-use xagent_domain::tool::Registration;
+use xagent_domain::tool::{Registration, ToolSource};
 
 use super::Doors;
 use super::accepted::{Accepted, Proven};
@@ -48,6 +48,9 @@ pub struct Tool {
     trusted_source: bool,
     #[serde(default)]
     roles: BTreeMap<String, ArgumentRole>,
+    /// The upstream's tool it was registered from.
+    #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
+    source: Option<ToolSource>,
 }
 
 described!(Tool);
@@ -85,6 +88,7 @@ pub async fn register(
         code: tool.code,
         trusted_source: tool.trusted_source,
         roles: tool.roles,
+        source: None,
     };
     let done = doors.commands.register_tool(&calling.caller, registration).await;
     done.map(Accepted::recorded).map_err(|error| calling.problem(error))
@@ -133,6 +137,7 @@ pub async fn list(State(doors): State<Doors>, calling: Calling) -> Result<Json<T
         code: tool.code,
         trusted_source: tool.trusted_source,
         roles: tool.roles,
+        source: tool.source,
     });
     let listed = |tool: Tool| {
         let builtin = tool.executor == Executor::Builtin;

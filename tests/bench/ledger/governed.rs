@@ -26,6 +26,7 @@ pub async fn commands(url: &str) -> Commands {
         approval_ttl_us: 60_000_000,
         resolver: Arc::new(SystemResolver),
         model: None,
+        upstream_programs: Vec::new(),
     };
     let commands = Commands::new(executor, engine, options);
     commands.bring_law_into_force(Bundle::stock().unwrap()).await.unwrap();

@@ -6,6 +6,8 @@ mod described;
 mod http;
 pub mod issuer;
 mod live;
+mod mcp;
+mod named_proxy;
 mod postgres;
 mod shelf;
 mod trap;
@@ -26,6 +28,8 @@ pub use api::{Answer, Api, claims, output, signed};
 pub use bare::{Bare, stream};
 pub use http::SlowServer;
 pub use live::Live;
+pub use mcp::{LEGACY, words};
+pub use named_proxy::NamedProxy;
 pub use shelf::Shelf;
 pub use trap::Trap;
 pub use xagent_tests::until;
@@ -87,6 +91,12 @@ impl World {
     /// Starts the server and waits until it is ready.
     pub async fn start_server(&mut self) {
         let (server, url) = self.another_server().await;
+        (self.server, self.url) = (Some(server), url);
+    }
+
+    /// Starts the server with other settings and waits until it is ready.
+    pub async fn start_server_with(&mut self, set: impl FnOnce(&mut Command)) {
+        let (server, url) = self.server_with(set).await;
         (self.server, self.url) = (Some(server), url);
     }
 

@@ -14,6 +14,7 @@ use xagent_domain::api_key::{ApiKeyEvent, KeyGrant};
 use xagent_domain::bundle::{BundleEvent, Manifest, Publication};
 use xagent_domain::decision_log::{DecisionLogEvent, Logged};
 use xagent_domain::tool::ToolEvent;
+use xagent_domain::upstream::{Declaration, Reach, Setting, UpstreamEvent};
 use xagent_domain::{Digest, Event, Intent};
 
 use crate::tool::registered;
@@ -94,6 +95,23 @@ impl Examples for ToolEvent {
             "DecisionMade" => Self::DecisionMade(parts.decision()),
             "ToolRegistered" => registered("tool", "é \u{1F600} \"quoted\" \\ \u{7f}"),
             "ToolRetired" => Self::ToolRetired { reason: "worn out".to_owned() },
+            other => unknown(other),
+        }
+    }
+}
+
+impl Examples for UpstreamEvent {
+    fn example(name: &str, parts: &mut Parts) -> Self {
+        match name {
+            "DecisionMade" => Self::DecisionMade(parts.decision()),
+            "UpstreamDeclared" => {
+                let environment = [("TOKEN".to_owned(), Setting::Secret("TOKEN".to_owned()))].into();
+                let (program, arguments) = ("/usr/bin/server".to_owned(), vec!["--stdio".to_owned()]);
+                let reach = Reach::Stdio { program, arguments, environment };
+                let name = "files".to_owned();
+                Self::UpstreamDeclared(Box::new(Declaration { name, reach, concurrency: 4, timeout_ms: 1000 }))
+            }
+            "UpstreamWithdrawn" => Self::UpstreamWithdrawn { reason: "worn out".to_owned() },
             other => unknown(other),
         }
     }

@@ -135,6 +135,7 @@ pub fn of_path(name: &str) -> Option<Value> {
             json!({"type": "string", "pattern": "^[0-9]{1,2}/(x[0-9]{3}/)*[0-9]{3}(\\.p/[0-9]{1,3})?$"}),
             "0/000.p/49",
         ),
+        "upstream" => ("The upstream.", json!({"type": "string"}), "files"),
         "bundle" => ("An entry bundle.", json!({"type": "string"}), "000"),
         _ => return None,
     };

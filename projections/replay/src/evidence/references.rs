@@ -9,6 +9,7 @@ use xagent_domain::bundle::BundleEvent;
 use xagent_domain::decision_log::DecisionLogEvent;
 use xagent_domain::run::RunEvent;
 use xagent_domain::tool::ToolEvent;
+use xagent_domain::upstream::UpstreamEvent;
 use xagent_domain::{Content, DecisionMade, Digest, Event, Recorded, Unreadable, read};
 
 use super::parse::Parsed;
@@ -75,6 +76,10 @@ pub fn refers(event: &Recorded) -> Result<Refers, Unreadable> {
         "api_key" => match fact(event)? {
             ApiKeyEvent::DecisionMade(made) => Refers::decision(made),
             ApiKeyEvent::ApiKeyIssued(_) | ApiKeyEvent::ApiKeyRevoked { .. } => Refers::default(),
+        },
+        "upstream" => match fact(event)? {
+            UpstreamEvent::DecisionMade(made) => Refers::decision(made),
+            UpstreamEvent::UpstreamDeclared(_) | UpstreamEvent::UpstreamWithdrawn { .. } => Refers::default(),
         },
         "decision_log" => match fact(event)? {
             DecisionLogEvent::DecisionMade(made) => Refers::decision(made),

@@ -187,6 +187,7 @@ const fn executor(executor: Executor) -> &'static str {
     match executor {
         Executor::Builtin => "builtin",
         Executor::Client => "client",
+        Executor::Upstream => "upstream",
     }
 }
 
