@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -13,7 +13,8 @@ use xagent_domain::ApiKeyId;
 use xagent_domain::api_key::{ApiKey, KeyStatus};
 
 use super::Doors;
-use super::extract::{Body_, Calling, Id};
+use super::accepted::{Accepted, Proven};
+use super::extract::{Body_, Calling, Commanding, Creating, Id};
 use super::openapi::{Command, Query, Recorded, Shown, described};
 use super::runs::Because;
 use crate::problem::Problem;
@@ -43,18 +44,19 @@ described!(NewKey);
 /// It acts as its issuer, with scopes and roles its issuer has. The answer is the only place the key is ever in.
 #[utoipa::path(
     post, path = "/v1/api-keys", operation_id = "issue_api_key", tag = "Api keys",
-    request_body = NewKey, responses(Recorded<IssuedKey>, Command),
+    params(Creating), request_body = NewKey, responses(Recorded<Proven<IssuedKey>>, Command),
 )]
 pub async fn issue(
     State(doors): State<Doors>,
-    calling: Calling,
+    Creating(commanding): Creating,
     Body_(wanted): Body_<NewKey>,
 ) -> Result<Response, Problem> {
+    let calling = &commanding.calling;
     let NewKey { name, scopes, roles, lifetime_s } = wanted;
     let wanted = KeyRequest { name, scopes, roles, lifetime_s };
     let issued = doors.commands.issue_key(&calling.caller, wanted).await;
     let issued = issued.map_err(|error| calling.problem(error))?;
-    let mut response = (StatusCode::CREATED, Json(issued)).into_response();
+    let mut response = Accepted::recorded(issued).into_response();
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)
 }
@@ -117,14 +119,15 @@ fn listed(key: &ApiKey, now_us: i64) -> Option<ListedKey> {
 /// It is good for nothing from here on, at every server.
 #[utoipa::path(
     post, path = "/v1/api-keys/{key}/revoke", operation_id = "revoke_api_key", tag = "Api keys",
-    request_body = Because, responses(Shown<Done>, Command),
+    params(Commanding), request_body = Because, responses(Shown<Proven<Done>>, Command),
 )]
 pub async fn revoke(
     State(doors): State<Doors>,
-    calling: Calling,
+    commanding: Commanding,
     Id(key): Id<ApiKeyId>,
     Body_(body): Body_<Because>,
-) -> Result<Json<Done>, Problem> {
+) -> Result<Accepted<Done>, Problem> {
+    let calling = &commanding.calling;
     let done = doors.commands.revoke_key(&calling.caller, key, body.reason).await;
-    done.map(Json).map_err(|error| calling.problem(error))
+    done.map(Accepted::done).map_err(|error| calling.problem(error))
 }

@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use xagent_commands::{Discovered, Discovery, Done, Trusted};
 use xagent_domain::upstream::{Declaration, Reach};
 
 use super::Doors;
-use super::extract::{Body_, Calling, Id};
+use super::accepted::{Accepted, Proven};
+use super::extract::{Body_, Calling, Commanding, Id};
 use super::openapi::{Command, Query, Recorded, Shown, described};
 use super::runs::Because;
 use crate::problem::Problem;
@@ -43,17 +43,18 @@ fn half_a_minute() -> u64 {
 /// For the caller's tenant. Its tools are registered by discovery.
 #[utoipa::path(
     post, path = "/v1/upstreams", operation_id = "declare_upstream", tag = "Tools",
-    request_body = Upstream, responses(Recorded<Done>, Command),
+    params(Commanding), request_body = Upstream, responses(Recorded<Proven<Done>>, Command),
 )]
 pub async fn declare(
     State(doors): State<Doors>,
-    calling: Calling,
+    commanding: Commanding,
     Body_(body): Body_<Upstream>,
-) -> Result<(StatusCode, Json<Done>), Problem> {
+) -> Result<Accepted<Done>, Problem> {
+    let calling = &commanding.calling;
     let Upstream { name, reach, concurrency, timeout_ms } = body;
     let declared = Declaration { name, reach, concurrency, timeout_ms };
     let done = doors.commands.declare_upstream(&calling.caller, declared).await;
-    done.map(|done| (StatusCode::CREATED, Json(done))).map_err(|error| calling.problem(error))
+    done.map(Accepted::recorded).map_err(|error| calling.problem(error))
 }
 
 /// A list of upstreams.
@@ -137,14 +138,15 @@ pub async fn discover(
 /// None of its tools is called any more.
 #[utoipa::path(
     post, path = "/v1/upstreams/{upstream}/withdraw", operation_id = "withdraw_upstream", tag = "Tools",
-    request_body = Because, responses(Shown<Done>, Command),
+    params(Commanding), request_body = Because, responses(Shown<Proven<Done>>, Command),
 )]
 pub async fn withdraw(
     State(doors): State<Doors>,
-    calling: Calling,
+    commanding: Commanding,
     Id(upstream): Id<String>,
     Body_(body): Body_<Because>,
-) -> Result<Json<Done>, Problem> {
+) -> Result<Accepted<Done>, Problem> {
+    let calling = &commanding.calling;
     let done = doors.commands.withdraw_upstream(&calling.caller, &upstream, body.reason).await;
-    done.map(Json).map_err(|error| calling.problem(error))
+    done.map(Accepted::done).map_err(|error| calling.problem(error))
 }
