@@ -32,10 +32,10 @@ pub enum Reach {
         /// The program, as an absolute path.
         program: String,
         /// Its arguments.
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
         arguments: Vec<String>,
         /// All of its environment.
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         environment: BTreeMap<String, Setting>,
     },
     /// By streamable HTTP.
@@ -43,7 +43,7 @@ pub enum Reach {
         /// Where.
         url: String,
         /// Headers sent with every request.
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         headers: BTreeMap<String, Setting>,
     },
 }

@@ -16,8 +16,8 @@ use super::openapi::{Command, Query, Recorded, Shown, described};
 use super::runs::Because;
 use crate::problem::Problem;
 
-/// An upstream MCP server, as it is declared and shown. Secrets are names.
-#[derive(Serialize, Deserialize, JsonSchema)]
+/// An upstream MCP server, as it is declared. Secrets are names.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Upstream {
     name: String,
@@ -57,10 +57,19 @@ pub async fn declare(
     done.map(Accepted::recorded).map_err(|error| calling.problem(error))
 }
 
+/// An upstream MCP server, as it was declared. Secrets are names.
+#[derive(Serialize, JsonSchema)]
+pub struct ListedUpstream {
+    name: String,
+    reach: Reach,
+    concurrency: u32,
+    timeout_ms: u64,
+}
+
 /// A list of upstreams.
 #[derive(Serialize, JsonSchema)]
 pub struct Upstreams {
-    items: Vec<Upstream>,
+    items: Vec<ListedUpstream>,
 }
 
 /// List upstream MCP servers
@@ -72,7 +81,7 @@ pub struct Upstreams {
 )]
 pub async fn list(State(doors): State<Doors>, calling: Calling) -> Result<Json<Upstreams>, Problem> {
     let found = doors.commands.upstreams_of(&calling.caller).await.map_err(|error| calling.problem(error))?;
-    let items = found.into_iter().map(|Declaration { name, reach, concurrency, timeout_ms }| Upstream {
+    let items = found.into_iter().map(|Declaration { name, reach, concurrency, timeout_ms }| ListedUpstream {
         name,
         reach,
         concurrency,

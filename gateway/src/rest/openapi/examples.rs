@@ -10,6 +10,8 @@ static EXAMPLES: LazyLock<Map<String, Value>> = LazyLock::new(|| {
         include_str!("examples/calls.json"),
         include_str!("examples/policies.json"),
         include_str!("examples/keys.json"),
+        include_str!("examples/queries.json"),
+        include_str!("examples/upstreams.json"),
         include_str!("examples/ledger.json"),
         include_str!("examples/service.json"),
     ];
@@ -30,12 +32,21 @@ pub fn add(operation: &mut Value) {
 
 fn into_content(holder: &mut Value, named: &Value) {
     let Some(named) = named.as_object() else { return };
-    let examples: Map<_, _> = named.iter().map(|(name, value)| (name.clone(), json!({"value": value}))).collect();
-    let is_text = named.values().all(Value::is_string);
     for (media_type, content) in holder["content"].as_object_mut().into_iter().flatten() {
-        if is_text == media_type.ends_with("json") && !media_type.ends_with("ndjson") {
-            continue;
+        let fitting = named.iter().filter(|(name, value)| fits(media_type, name, value));
+        let examples: Map<_, _> = fitting.map(|(name, value)| (name.clone(), json!({"value": value}))).collect();
+        if !examples.is_empty() {
+            content["examples"] = examples.into();
         }
-        content["examples"] = examples.clone().into();
+    }
+}
+
+/// Whether an example is of a media type: a list as a file is named by its form, other texts are of any that is no JSON.
+fn fits(media_type: &str, name: &str, value: &Value) -> bool {
+    let form = ["csv", "ndjson"].into_iter().find(|form| media_type.ends_with(form));
+    match (form, value.is_string()) {
+        (_, false) => form.is_none() && media_type.ends_with("json"),
+        (Some(form), true) => name == form || !["csv", "ndjson"].contains(&name),
+        (None, true) => !media_type.ends_with("json") && !["csv", "ndjson"].contains(&name),
     }
 }
