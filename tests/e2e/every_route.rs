@@ -11,7 +11,7 @@ use crate::world::{Api, World};
 /// The one table of routes: a test of the gateway holds it to what is served, and that to be all that is routed.
 const TABLE: &str = include_str!("../../docs/openapi.json");
 /// Routes that anybody may call, as they were reviewed.
-const PUBLIC: [&str; 4] = ["/livez", "/readyz", "/errors/{code}", "/openapi.json"];
+const PUBLIC: [&str; 5] = ["/livez", "/readyz", "/errors/{code}", "/openapi.json", "/docs"];
 /// What only the tenant that owns it may ever see.
 const MARK: &str = "a-mark-of-the-owner";
 
@@ -31,6 +31,8 @@ fn routes() -> Vec<Route> {
             routes.push(Route { method, path: path.clone(), is_public: operation["security"] == json!([]) });
         }
     }
+    // Its protocol describes itself.
+    routes.push(Route { method: Method::POST, path: "/mcp".to_owned(), is_public: false });
     assert!(routes.len() >= 40, "{}", routes.len());
     assert!(routes.iter().filter(|route| route.is_public).all(|route| PUBLIC.contains(&route.path.as_str())));
     routes
@@ -49,12 +51,15 @@ async fn owned(world: &World) -> BTreeMap<&'static str, String> {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let key = json!({"name": MARK, "scopes": [], "lifetime_s": 3600});
     let key = alice.post("/v1/api-keys", &key).await.expect(201);
+    let upstream = json!({"name": "owned", "reach": {"http": {"url": "http://owned.example/mcp"}}});
+    alice.post("/v1/upstreams", &upstream).await.expect(201);
     let bundle = alice.get("/v1/bundles").await.expect(200);
     BTreeMap::from([
         ("run", run),
         ("call", text(&call["call"])),
         ("approval", text(&call["approval"])),
         ("key", text(&key["key"])),
+        ("upstream", "owned".to_owned()),
         ("digest", text(&bundle["active"])),
         ("tile", "0/000".to_owned()),
         ("bundle", "000".to_owned()),
@@ -71,8 +76,10 @@ fn filled(path: &str, owned: &BTreeMap<&str, String>) -> String {
 
 /// Asks, and reads what comes within a moment: a stream does not end by itself.
 async fn ask(api: &Api, method: &Method, path: &str, body: &Value) -> (u16, String) {
-    let request = api.request(method.clone(), path);
-    let request = if *method == Method::POST { request.json(body) } else { request };
+    let request = match *method == Method::POST {
+        true => api.command(path).json(body),
+        false => api.request(method.clone(), path),
+    };
     let mut response = request.send().await.unwrap();
     let (status, mut text) = (response.status().as_u16(), String::new());
     let patience = std::time::Duration::from_millis(500);
@@ -116,7 +123,8 @@ async fn no_route_shows_one_tenant_anything_of_another_or_lets_it_change_anythin
             // The problem may repeat what was asked for, and nothing else.
             assert!(status >= 400 || !text.contains(id.as_str()), "{method} {path} shows `{name}`: {text}");
         }
-        let names_an_owned_thing = ["{run}", "{call}", "{approval}", "{key}"].iter().any(|name| path.contains(name));
+        let names_an_owned_thing =
+            ["{run}", "{call}", "{approval}", "{key}", "{upstream}"].iter().any(|name| path.contains(name));
         if names_an_owned_thing {
             assert!([400, 403, 404, 409].contains(&status), "{method} {path}: {status} {text}");
         }

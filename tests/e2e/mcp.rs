@@ -20,7 +20,10 @@ async fn the_list_shows_what_policy_would_let_the_caller_call_in_order() {
     let world = World::new().await;
     let alice = world.everything("alice");
     let all = alice.mcp_result("tools/list", &json!({})).await;
-    assert_eq!(names(&all), ["http_fetch", "list_files", "read_file", "run_code", "search_text", "write_file"]);
+    assert_eq!(
+        names(&all),
+        ["http_fetch", "list_files", "read_file", "run_code", "search_text", "sql_query", "write_file"]
+    );
     assert_eq!(all["tools"], alice.mcp_result("tools/list", &json!({})).await["tools"]);
     assert_eq!(all["tools"][2]["inputSchema"]["type"], "object");
     assert_eq!(all["tools"][2]["annotations"]["readOnlyHint"], true);

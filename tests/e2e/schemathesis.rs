@@ -26,7 +26,7 @@ async fn the_api_is_what_its_description_says_it_is() {
     let mut command = tokio::process::Command::new(program);
     command.current_dir(&folder).kill_on_drop(true).stdin(std::process::Stdio::null());
     command.args(["run", &format!("{}/openapi.json", world.url), "--checks", "all", "--no-color"]);
-    command.args(["--header", &format!("Authorization: Bearer {}", alice.token())]);
+    command.args(["--header", &format!("Authorization: Bearer {}", alice.bearer())]);
     command.args(["--seed", &setting("XAGENT_TEST_SCHEMATHESIS_SEED", "1")]);
     command.args(["--max-examples", &setting("XAGENT_TEST_SCHEMATHESIS_EXAMPLES", "8")]);
     command.args(["--suppress-health-check", "all", "--continue-on-failure", "--max-failures", "20"]);

@@ -28,9 +28,11 @@ pub struct NewKey {
     name: String,
     /// Scopes it grants; its issuer must have them.
     #[serde(default)]
+    #[schemars(length(max = 100), inner(regex(pattern = r"^[!-~]{1,200}$")))]
     scopes: BTreeSet<String>,
     /// Roles it grants; its issuer must have them.
     #[serde(default)]
+    #[schemars(length(max = 100), inner(regex(pattern = r"^[!-~]{1,200}$")))]
     roles: BTreeSet<String>,
     /// For how long, in seconds.
     #[schemars(range(min = 1, max = 31_622_400))]

@@ -69,11 +69,6 @@ impl Api {
         self.http.request(method, format!("{}{path}", self.url)).bearer_auth(&self.token)
     }
 
-    /// What it shows of itself.
-    pub fn token(&self) -> &str {
-        &self.token
-    }
-
     /// A command under a fresh key.
     pub fn command(&self, path: &str) -> RequestBuilder {
         self.request(Method::POST, path).header("idempotency-key", format!("{:032x}", rand::random::<u128>()))

@@ -59,10 +59,17 @@ impl<R: Listed> FromRequestParts<Doors> for Asking<R> {
     async fn from_request_parts(parts: &mut Parts, _: &Doors) -> Result<Self, Problem> {
         let trace = Trace::of(header(&parts.headers, "traceparent"));
         let accept = header(&parts.headers, "accept").unwrap_or_default();
-        let asked =
-            read::<R>(parts.uri.query().unwrap_or_default(), accept).map_err(|problem| problem.traced(&trace))?;
+        let query = parts.uri.query().unwrap_or_default();
+        let asked = read::<R>(query, accept).map_err(|problem| with_what_was_given(problem, query).traced(&trace))?;
         Ok(Self(Asked { patience: patience(&parts.headers), ..asked }))
     }
+}
+
+/// A problem of a parameter tells its value too.
+fn with_what_was_given(problem: Problem, query: &str) -> Problem {
+    let mut given = form_urlencoded::parse(query.as_bytes());
+    let value = given.find(|(name, _)| problem.field.as_deref() == Some(name)).map(|(_, value)| value);
+    value.into_iter().fold(problem, |problem, value| problem.with_value(&value))
 }
 
 fn read<R: Listed>(query: &str, accept: &str) -> Result<Asked<R>, Problem> {

@@ -49,7 +49,7 @@ row! {
     tool: String,
     /// The tool's risk.
     risk: String,
-    /// Who runs the tool: `builtin` for a worker, `client` for whoever proposed it.
+    /// Who runs the tool: `builtin` for a worker, `upstream` for another MCP server that a worker calls, `client` for whoever proposed it.
     executor: String,
     /// Where it stands: `proposed`, `allowed`, `denied`, `awaiting_approval`, `approved`, `refused`, `started`, `succeeded`, `failed` or `interrupted`.
     status: String,
