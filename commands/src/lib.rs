@@ -7,6 +7,7 @@ mod ambient;
 mod api;
 mod error;
 mod governed;
+pub mod measured;
 mod planner;
 mod tool;
 mod work;

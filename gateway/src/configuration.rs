@@ -45,6 +45,8 @@ pub struct Configuration {
     pub bundle_trust: Trust,
     /// What evaluates policies.
     pub engine: Engine,
+    /// Where metrics can be read; nowhere where there is none.
+    pub metrics_listen: Option<SocketAddr>,
     /// Bounds of live streams.
     pub streams: StreamOptions,
     /// What built-in tools are configured with.

@@ -18,4 +18,5 @@ mod sample;
 mod server;
 mod shown;
 mod stream;
+mod telemetry;
 mod trace;

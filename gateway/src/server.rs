@@ -28,6 +28,7 @@ use crate::mcp::Mcp;
 use crate::rest::extract::InFlight;
 use crate::rest::{Doors, router};
 use crate::stream::{Streams, feed};
+use crate::telemetry::{Exporter, Metrics};
 
 /// How long the other parts of a stopping server may take to come to their end.
 const DRAIN: Duration = Duration::from_secs(20);
@@ -53,6 +54,9 @@ pub enum StartError {
     /// The stock bundle is broken.
     #[error(transparent)]
     Bundle(#[from] xagent_policies::BundleError),
+    /// Measuring could not begin.
+    #[error("metrics: {0}")]
+    Metrics(String),
     /// OPA's address makes no sense.
     #[error("OPA: {0}")]
     Opa(#[from] OpaError),
@@ -68,6 +72,8 @@ pub enum StartError {
 pub struct Server {
     /// Where it listens.
     pub address: SocketAddr,
+    /// Where metrics can be read.
+    pub metrics: Option<SocketAddr>,
     /// How long what is under way at the doors may take when they close.
     drain: Duration,
     /// The end of the doors, then of the workers, then of the relay and the views.
@@ -84,6 +90,11 @@ impl Server {
         let listen = configuration.listen;
         let listener = TcpListener::bind(listen).map_err(|error| StartError::Listen(listen, error))?;
         let address = listener.local_addr().map_err(|error| StartError::Listen(listen, error))?;
+
+        let exporter = match configuration.metrics_listen {
+            Some(listen) => Some(exporter(listen).await?),
+            None => None,
+        };
 
         let clock = Arc::new(SystemClock);
         let ledger = Ledger::connect(&configuration.database_url, clock.clone(), LedgerOptions::default())?;
@@ -163,8 +174,10 @@ impl Server {
         readers.push(tokio::spawn(teller.run(stages[1].clone())));
         readers.extend(ring);
         readers.extend(mirror.map(|mirror| tokio::spawn(mirror.run(stages[2].clone()))));
+        let metrics = exporter.as_ref().map(|exporter| exporter.address);
+        readers.extend(exporter.map(|exporter| tokio::spawn(exporter.run(stages[2].clone()))));
         let drain = configuration.limits.drain + DRAIN;
-        Ok(Self { address, drain, stages, doors, streams, workers, readers })
+        Ok(Self { address, metrics, drain, stages, doors, streams, workers, readers })
     }
 
     /// Stops the doors and the streams, lets the workers end their steps, lets the relay and the views go, in this order.
@@ -209,6 +222,11 @@ async fn govern(commands: Commands, stock: Bundle, worker: Worker, stop: Cancell
         }
     }
     tokio::join!(commands.follow_law(stop.clone()), worker.run(stop.clone()));
+}
+
+async fn exporter(listen: SocketAddr) -> Result<Exporter, StartError> {
+    let metrics = Metrics::begin().map_err(StartError::Metrics)?;
+    Exporter::bind(listen, metrics).await.map_err(|error| StartError::Listen(listen, error))
 }
 
 /// The sandbox of this host, tried before the first call needs it.

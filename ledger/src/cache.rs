@@ -10,7 +10,7 @@ use xagent_domain::{Decider, Tenant};
 
 use crate::read::Fold;
 use crate::snapshot::{Draft, Subject, is_due};
-use crate::{Ledger, LedgerError, Loaded, Receipt};
+use crate::{Ledger, LedgerError, Loaded, Receipt, measured};
 
 /// Aggregates kept at most.
 const ENTRIES: NonZeroUsize = NonZeroUsize::MIN.saturating_add(9_999);
@@ -60,13 +60,16 @@ impl Kept {
             let Some((_, oldest)) = self.entries.pop_lru() else { return };
             self.bytes -= oldest.bytes;
         }
+        measured::cache_bytes(self.bytes);
     }
 }
 
 impl Ledger {
     /// The state of an aggregate as this process last knew it, or as the ledger has it where it is not known.
     pub async fn load_warm<D: Decider>(&self, tenant: &Tenant, aggregate_id: &str) -> Result<Loaded<D>, LedgerError> {
-        match self.recall(tenant, aggregate_id) {
+        let recalled = self.recall(tenant, aggregate_id);
+        measured::recalled(recalled.is_some());
+        match recalled {
             Some(Fold { state, sequence, .. }) => Ok(Loaded { state, sequence }),
             None => self.load(tenant, aggregate_id).await,
         }

@@ -59,13 +59,19 @@ impl Ledger {
         let (committed, _) = tokio::sync::watch::channel(0);
         let listener = tail::listen(connect.clone(), committed.clone());
         let leases = Arc::new(Leases::new(connect.clone()));
-        let queue = append::start(connect, clock, committed.clone(), options.operation_timeout);
+        let queue = append::start(connect, clock.clone(), committed.clone(), options.operation_timeout);
         let ranges = Arc::new(Ranges::default());
         let (width, patience) = (options.range_width, options.operation_timeout);
         let extender = Extender { pool: pool.clone(), width, patience }.start(Arc::clone(&ranges));
         let (cache, snapshots) = (Cache::new(), snapshot::start(pool.clone(), patience));
-        let inner = Inner { pool, options, committed, queue, cache, snapshots, listener, ranges, extender, leases };
+        let inner =
+            Inner { pool, clock, options, committed, queue, cache, snapshots, listener, ranges, extender, leases };
         Ok(Self(Arc::new(inner)))
+    }
+
+    /// The time of the clock that events are stamped by, in microseconds since 1970.
+    pub fn now_us(&self) -> i64 {
+        self.0.clock.now_us()
     }
 
     /// Whether the database answers.

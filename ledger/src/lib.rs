@@ -11,6 +11,7 @@ mod connect;
 mod error;
 mod leader;
 mod lease;
+pub mod measured;
 mod notary;
 mod pause;
 mod prove;
@@ -48,6 +49,7 @@ pub struct Ledger(Arc<Inner>);
 
 struct Inner {
     pool: sqlx::PgPool,
+    clock: Arc<dyn Clock>,
     options: LedgerOptions,
     committed: tokio::sync::watch::Sender<u64>,
     queue: append::Queue,

@@ -5,6 +5,7 @@
 
 mod bus;
 mod checkpoints;
+pub mod measured;
 mod rates;
 mod relay;
 mod runs;

@@ -11,7 +11,7 @@ use xagent_domain::{
 };
 use xagent_policies::PolicyEngine;
 
-use crate::Ids;
+use crate::{Ids, measured};
 
 /// How long beyond the engine's own limit an answer is waited for.
 const GRACE: Duration = Duration::from_millis(400);
@@ -49,7 +49,9 @@ impl Law {
 
     /// Asks one question.
     pub async fn ask(&self, inquiry: &Inquiry) -> (Ruling, Option<xagent_domain::Blob>) {
+        let asked = Instant::now();
         let evaluation = self.evaluate(inquiry).await;
+        measured::decided(&evaluation, asked.elapsed());
         let (input, blob) = Content::json(inquiry.input.clone());
         (Ruling { decision: DecisionId::new(self.ids.draw()), input, evaluation }, blob)
     }

@@ -13,7 +13,7 @@ use xagent_ledger::Committed;
 use super::{RunKey, Walk, Worker};
 use crate::governed::{Allowed, Executed};
 use crate::tool::{ToolResult, UpstreamError};
-use crate::{CommandError, InvalidInput, ToolCall};
+use crate::{CommandError, InvalidInput, ToolCall, measured};
 
 /// Events looked through at once for a decision.
 const PAGE: u64 = 100;
@@ -90,6 +90,7 @@ impl Worker {
             let clock = Instant::now();
             let result = worker.call(&key, &call, permit).await;
             drop(slot);
+            measured::called(result.as_ref().ok().map(|result| result.succeeded), clock.elapsed());
             (result, u64::try_from(clock.elapsed().as_micros()).unwrap_or(u64::MAX))
         };
         Ok((started.state, Some(UnderWay { call: id, task: tokio::spawn(work.instrument(span)) })))

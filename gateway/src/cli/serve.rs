@@ -83,6 +83,9 @@ pub struct Serve {
     /// A folder in which workspaces of runs may lie; may be repeated
     #[arg(long = "workspace", env = "XAGENT_WORKSPACES", value_delimiter = ':', value_name = "DIR")]
     workspaces: Vec<PathBuf>,
+    /// Where Prometheus reads `/metrics`, without a token; port 0 takes a free one. Keep it from strangers
+    #[arg(long, env = "XAGENT_METRICS_LISTEN", value_name = "ADDRESS")]
+    metrics_listen: Option<SocketAddr>,
     #[command(flatten)]
     log: Log,
     #[command(flatten)]
@@ -124,14 +127,19 @@ impl Serve {
             model: self.model.server()?,
             mcp: self.mcp.options(),
             upstream_programs: self.mcp.upstream_programs,
+            metrics_listen: self.metrics_listen,
             approval_ttl_s: self.approval_ttl_s,
         };
         let server = start(&configuration).await?;
         let scheme = if configuration.tls.is_some() { "https" } else { "http" };
         let url = format!("{scheme}://{}", server.address);
+        let metrics = server.metrics.map(|address| format!("http://{address}/metrics"));
         match context.json {
-            true => println!("{}", json!({"url": url})),
-            false => println!("Listening on {url}; Ctrl-C stops."),
+            true => println!("{}", json!({"url": url, "metrics": metrics})),
+            false => {
+                let metrics = metrics.map(|metrics| format!("; metrics at {metrics}")).unwrap_or_default();
+                println!("Listening on {url}{metrics}; Ctrl-C stops.");
+            }
         }
         asked_to_stop().await?;
         server.stop().await;

@@ -142,6 +142,7 @@ impl Up {
             model: self.model.server()?,
             mcp: self.mcp.options(),
             upstream_programs: self.mcp.upstream_programs.clone(),
+            metrics_listen: None,
             approval_ttl_s: A_DAY_S,
         })
     }

@@ -41,6 +41,7 @@ use crate::limits::{Drain, Limits, sized, watched};
 use crate::mcp::{self, Mcp};
 use crate::problem::{Problem, ProblemType};
 use crate::stream::{self, Streams};
+use crate::telemetry;
 use crate::trace::Trace;
 use extract::{InFlight, Strict};
 
@@ -99,6 +100,7 @@ pub fn router(doors: Doors) -> Router {
         .merge(mcp)
         .layer(from_fn(sized))
         .layer(from_fn_with_state(drain, watched))
+        .layer(from_fn(telemetry::counted))
         .layer(CatchPanicLayer::custom(panicked))
 }
 

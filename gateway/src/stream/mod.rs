@@ -23,6 +23,7 @@ use xagent_commands::Commands;
 use xagent_domain::Digest;
 use xagent_ledger::Ledger;
 
+use crate::telemetry;
 use shelf::Shelf;
 use window::Window;
 
@@ -94,6 +95,7 @@ impl Streams {
             *count += usize::from(free);
             free
         });
+        telemetry::streams_open(*self.0.readers.borrow());
         taken.then(|| Seat(self.clone()))
     }
 }
@@ -101,5 +103,6 @@ impl Streams {
 impl Drop for Seat {
     fn drop(&mut self) {
         self.0.0.readers.send_modify(|count| *count -= 1);
+        telemetry::streams_open(*self.0.0.readers.borrow());
     }
 }

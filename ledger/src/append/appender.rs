@@ -4,7 +4,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::stream::FuturesOrdered;
 use futures::{FutureExt, StreamExt};
@@ -16,7 +16,7 @@ use super::herald;
 use super::link::Link;
 use super::queue::Queue;
 use super::{Ground, Inbox, Pending, raise};
-use crate::{Clock, LedgerError};
+use crate::{Clock, LedgerError, measured};
 
 /// Streams whose place is remembered.
 const STREAMS: usize = 100_000;
@@ -79,6 +79,7 @@ impl Appender {
                 self.gather(&mut next, &mut inbox).await;
             }
             if self.is_due(&next, flights.len()) {
+                measured::waiting(inbox.len());
                 next = match self.launch(next, &mut flights) {
                     None => self.batch(),
                     Some(batch) => self.wait_or_settle(batch, &mut flights).await,
@@ -147,7 +148,9 @@ impl Appender {
         self.stand_on(&batch);
         self.aloft += batch.commands.len();
         let mut flight: Flight = Box::pin(async move {
+            let begin = Instant::now();
             let written = if plain { session.add(&batch).await } else { session.write(&batch, false).await };
+            measured::sent(outcome(&written), begin.elapsed());
             Landed { batch, written }
         });
         // It is sent when it is first looked at, and must be before any that is launched later.
@@ -195,6 +198,7 @@ impl Appender {
 
     /// Answers the commands of a batch that is in; gives back those that take part in the next one.
     pub(super) fn answer(&self, batch: Batch) -> Vec<Pending> {
+        measured::committed(batch.commands.len(), batch.events.len());
         self.committed.send_if_modified(|last| raise(last, batch.ground.position));
         self.appended.send_if_modified(|last| raise(last, batch.ground.position));
         let mut waiting = Vec::new();
@@ -206,5 +210,14 @@ impl Appender {
             }
         }
         waiting
+    }
+}
+
+/// What became of a batch, as it is counted.
+fn outcome(written: &Result<bool, LedgerError>) -> &'static str {
+    match written {
+        Ok(true) => "committed",
+        Ok(false) => "elsewhere",
+        Err(_) => "failed",
     }
 }

@@ -21,7 +21,7 @@ pub(crate) use appender::start;
 pub(crate) use batch::grow;
 pub(crate) use queue::Queue;
 
-use crate::{CommandKey, Committed, Ledger, LedgerError, Receipt};
+use crate::{CommandKey, Committed, Ledger, LedgerError, Receipt, measured};
 
 pub(crate) const OPERATION: &str = "append";
 
@@ -181,6 +181,7 @@ fn size(events: &[Unplaced], blobs: &[Blob]) -> usize {
 pub(crate) fn raise(last: &mut u64, to: u64) -> bool {
     let rises = to > *last;
     *last = to.max(*last);
+    measured::position(*last);
     rises
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::{Inbox, OPERATION, Pending};
-use crate::LedgerError;
+use crate::{LedgerError, measured};
 
 /// Commands that may wait.
 const COMMANDS: usize = 1024;
@@ -37,5 +37,6 @@ impl Queue {
 }
 
 fn full() -> LedgerError {
+    measured::refused();
     LedgerError::Unavailable { operation: OPERATION, detail: "too many commands are waiting".to_owned() }
 }

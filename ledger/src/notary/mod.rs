@@ -16,7 +16,7 @@ pub use kept::{CheckpointKey, StoredCheckpoint};
 pub use outside::Outside;
 
 use crate::leader::{Led, lead};
-use crate::{Lease, Ledger, LedgerError};
+use crate::{Lease, Ledger, LedgerError, measured};
 
 const EVERY: Duration = Duration::from_secs(1);
 
@@ -119,11 +119,14 @@ impl Led for Notary {
         second.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         while lease.is_held().await {
             second.tick().await;
-            self.sign().await.inspect_err(|error| {
+            let signed = self.sign().await.inspect_err(|error| {
                 if matches!(error, LedgerError::Tampered { .. }) {
                     tracing::error!(error = %error, remedy = "run `xagent verify`", "checkpoint.refused");
                 }
             })?;
+            if let Some(checkpoint) = signed {
+                measured::checkpoint(checkpoint.size);
+            }
             *failures = 0;
         }
         Ok(())

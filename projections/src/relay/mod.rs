@@ -12,7 +12,7 @@ use xagent_ledger::{Lease, Led, Ledger, LedgerError, lead};
 
 pub use cloud_event::{CloudEvent, subject};
 
-use crate::Bus;
+use crate::{Bus, measured};
 
 /// Events published before their acknowledgements are awaited.
 const BATCH: u32 = 500;
@@ -123,6 +123,9 @@ impl Led for Relay {
                 continue;
             }
             self.publish(&page).await?;
+            if let Some(last) = page.last() {
+                measured::reached("relay", page.len(), last, self.ledger.now_us());
+            }
             *failures = 0;
         }
         Ok(())

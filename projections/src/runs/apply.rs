@@ -9,6 +9,7 @@ use xagent_ledger::Ledger;
 
 use super::store::Change;
 use super::{RunView, RunViews, ViewError};
+use crate::measured;
 
 /// Events read from the ledger at once.
 const PAGE: u32 = 500;
@@ -38,7 +39,13 @@ pub(super) async fn apply(views: &RunViews, ledger: &Ledger, from: u64, events: 
     for ((tenant, run), events) in by_run {
         changes.push(change(views, ledger, tenant, run, &events).await?);
     }
-    if views.apply(from, to, &changes).await? { Ok(to) } else { views.position().await }
+    if !views.apply(from, to, &changes).await? {
+        return views.position().await;
+    }
+    if let Some(last) = events.last() {
+        measured::reached("view/runs", events.len(), last, ledger.now_us());
+    }
+    Ok(to)
 }
 
 async fn change(

@@ -1,0 +1,56 @@
+//! What the write side measures, by the names it is exported under (Prometheus naming: a unit, `_total` for counters).
+
+use std::time::Duration;
+
+use metrics::{Unit, counter, describe_counter, describe_histogram, histogram};
+use xagent_domain::{Document, Evaluation, Outcome};
+
+const DECISIONS: &str = "xagent_decisions_total";
+const DENIALS: &str = "xagent_denials_total";
+const FAILED: &str = "xagent_decisions_failed_total";
+const DECISION_SECONDS: &str = "xagent_decision_seconds";
+const CALLS: &str = "xagent_tool_calls_total";
+const CALL_SECONDS: &str = "xagent_tool_call_seconds";
+/// A longer code is one that no policy of ours writes; it must not become a label.
+const LONGEST_CODE: usize = 64;
+
+/// Says what each of them means, to whatever exports them.
+pub fn describe() {
+    describe_counter!(DECISIONS, "Decisions, by entrypoint and verdict: allow, approval or deny");
+    describe_counter!(DENIALS, "Denials, by entrypoint and the first reason's code");
+    describe_counter!(FAILED, "Decisions that no policy made, each of which denies");
+    describe_histogram!(
+        DECISION_SECONDS,
+        Unit::Seconds,
+        "From the question to the answer, the wait for an engine included"
+    );
+    describe_counter!(CALLS, "Tool calls that workers made, by what became of them");
+    describe_histogram!(CALL_SECONDS, Unit::Seconds, "How long tools ran");
+}
+
+pub(crate) fn decided(evaluation: &Evaluation, took: Duration) {
+    let (entrypoint, document) = (evaluation.entrypoint.to_string(), evaluation.outcome.document());
+    histogram!(DECISION_SECONDS, "entrypoint" => entrypoint.clone()).record(took.as_secs_f64());
+    counter!(DECISIONS, "entrypoint" => entrypoint.clone(), "verdict" => verdict(&document)).increment(1);
+    if matches!(evaluation.outcome, Outcome::Failure { .. }) {
+        counter!(FAILED, "entrypoint" => entrypoint.clone()).increment(1);
+    }
+    if let Some(reason) = document.deny.into_iter().next().filter(|reason| reason.code.len() <= LONGEST_CODE) {
+        counter!(DENIALS, "entrypoint" => entrypoint, "code" => reason.code).increment(1);
+    }
+}
+
+fn verdict(document: &Document) -> &'static str {
+    match (document.allow, document.obligations.is_empty()) {
+        (true, _) => "allow",
+        (false, false) => "approval",
+        (false, true) => "deny",
+    }
+}
+
+/// `succeeded` is nothing where what became of the call is not known.
+pub(crate) fn called(succeeded: Option<bool>, took: Duration) {
+    let outcome = succeeded.map_or("unknown", |succeeded| if succeeded { "succeeded" } else { "failed" });
+    counter!(CALLS, "outcome" => outcome).increment(1);
+    histogram!(CALL_SECONDS).record(took.as_secs_f64());
+}

@@ -1,0 +1,65 @@
+//! What the ledger measures, by the names it is exported under (Prometheus naming: a unit, `_total` for counters).
+
+use std::time::Duration;
+
+use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+
+const POSITION: &str = "xagent_ledger_position";
+const EVENTS: &str = "xagent_append_events_total";
+const BATCHES: &str = "xagent_append_batches_total";
+const BATCH_COMMANDS: &str = "xagent_append_batch_commands";
+const BATCH_SECONDS: &str = "xagent_append_batch_seconds";
+const WAITING: &str = "xagent_append_waiting_commands";
+const REFUSED: &str = "xagent_append_refused_total";
+const RECALLED: &str = "xagent_aggregate_cache_lookups_total";
+const CACHE_BYTES: &str = "xagent_aggregate_cache_bytes";
+const CHECKPOINT: &str = "xagent_checkpoint_position";
+
+/// Says what each of them means, to whatever exports them.
+pub fn describe() {
+    describe_gauge!(POSITION, "The last position of the ledger that this process knows of");
+    describe_counter!(EVENTS, "Events committed by this process");
+    describe_counter!(BATCHES, "Batches sent to the database, by what became of them");
+    describe_histogram!(BATCH_COMMANDS, "Commands committed in one batch");
+    describe_histogram!(BATCH_SECONDS, Unit::Seconds, "From sending a batch to its commit, the fsync included");
+    describe_gauge!(WAITING, "Commands that wait for the appender");
+    describe_counter!(REFUSED, "Commands refused because too many were waiting");
+    describe_counter!(RECALLED, "Aggregates asked for, by whether they were in memory");
+    describe_gauge!(CACHE_BYTES, Unit::Bytes, "Bytes of the aggregates in memory, as their states are written");
+    describe_gauge!(CHECKPOINT, "Positions covered by the newest checkpoint that this process signed");
+}
+
+pub(crate) fn position(position: u64) {
+    gauge!(POSITION).set(position as f64);
+}
+
+pub(crate) fn committed(commands: usize, events: usize) {
+    counter!(EVENTS).increment(events as u64);
+    histogram!(BATCH_COMMANDS).record(commands as f64);
+}
+
+/// `outcome`: `committed`, `elsewhere` (the ledger or a stream was not where the batch thought) or `failed`.
+pub(crate) fn sent(outcome: &'static str, took: Duration) {
+    counter!(BATCHES, "outcome" => outcome).increment(1);
+    histogram!(BATCH_SECONDS).record(took.as_secs_f64());
+}
+
+pub(crate) fn waiting(commands: usize) {
+    gauge!(WAITING).set(commands as f64);
+}
+
+pub(crate) fn refused() {
+    counter!(REFUSED).increment(1);
+}
+
+pub(crate) fn recalled(found: bool) {
+    counter!(RECALLED, "found" => if found { "yes" } else { "no" }).increment(1);
+}
+
+pub(crate) fn cache_bytes(bytes: usize) {
+    gauge!(CACHE_BYTES).set(bytes as f64);
+}
+
+pub(crate) fn checkpoint(position: u64) {
+    gauge!(CHECKPOINT).set(position as f64);
+}

@@ -1,0 +1,27 @@
+//! What the read side measures, by the names it is exported under (Prometheus naming: a unit, `_total` for counters).
+
+use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use xagent_domain::Recorded;
+
+const POSITION: &str = "xagent_reader_position";
+const EVENTS: &str = "xagent_reader_events_total";
+const DELAY_SECONDS: &str = "xagent_reader_delay_seconds";
+
+/// Says what each of them means, to whatever exports them.
+pub fn describe() {
+    describe_gauge!(POSITION, "The last position that a reader of the ledger has dealt with: the relay, or a view");
+    describe_counter!(EVENTS, "Events that a reader has dealt with");
+    describe_histogram!(
+        DELAY_SECONDS,
+        Unit::Seconds,
+        "From recording an event to having dealt with it, of a batch's last one"
+    );
+}
+
+/// `reader` has dealt with `count` events up to `last`, at `now_us`.
+pub(crate) fn reached(reader: &'static str, count: usize, last: &Recorded, now_us: i64) {
+    gauge!(POSITION, "reader" => reader).set(last.position as f64);
+    counter!(EVENTS, "reader" => reader).increment(count as u64);
+    let delay_us = now_us.saturating_sub(last.recorded_at_us).max(0);
+    histogram!(DELAY_SECONDS, "reader" => reader).record(delay_us as f64 / 1e6);
+}
