@@ -158,22 +158,24 @@ async fn the_second_of_two_commands_with_one_key_is_told_to_come_back() {
     let world = World::new().await;
     let alice = world.everything("alice");
     let body = json!({"agent": "a", "goal": "g"});
-    // The first waits for a run that does not end; the second meets it.
-    let first =
-        alice.request(reqwest::Method::POST, "/v1/runs").header("idempotency-key", "k").header("prefer", "wait=2");
-    let first = tokio::spawn({
-        let (alice, body) = (alice.clone(), body.clone());
-        async move { alice.answer(first.json(&body)).await }
-    });
-    let second = until("the first is in flight", async || {
-        let second = alice.post_with_key("/v1/runs", &body, "k").await;
-        (second.status == 409).then_some(second)
+    // The first waits for a run that does not end; the second meets it, unless it was faster.
+    let mut tries = 0..;
+    let (key, first, second) = until("the first is in flight", async || {
+        let key = format!("k-{}", tries.next().unwrap());
+        let first = alice.request(reqwest::Method::POST, "/v1/runs").header("idempotency-key", &key);
+        let first = first.header("prefer", "wait=2").json(&body);
+        let first = tokio::spawn({
+            let alice = alice.clone();
+            async move { alice.answer(first).await }
+        });
+        let second = alice.post_with_key("/v1/runs", &body, &key).await;
+        (second.status == 409).then_some((key, first, second))
     })
     .await;
     assert_eq!(second.retry_after.as_deref(), Some("1"));
     assert_eq!(second.problem(409, "in-flight")["field"], "Idempotency-Key");
     let first = first.await.unwrap().expect(202);
-    let again = alice.post_with_key("/v1/runs", &body, "k").await;
+    let again = alice.post_with_key("/v1/runs", &body, &key).await;
     assert_eq!(again.header("idempotency-replayed"), Some("true"));
     assert_eq!(again.expect(201)["receipt"], first["receipt"]);
 }

@@ -30,7 +30,7 @@ async fn what_happens_is_measured_from_the_door_to_the_views() {
     let world = World::new().await;
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let address = format!("127.0.0.1:{port}");
-    let (_server, url) = world.server_with(|server| drop(server.env("XAGENT_METRICS_LISTEN", &address))).await;
+    let (_server, url) = world.server_with(|server| _ = server.env("XAGENT_METRICS_LISTEN", &address)).await;
     let alice = Api::new(&url, "default", "alice", &["*", "tool:*"], &[]);
     let run = alice.start_client_run().await;
     let path = format!("/v1/runs/{run}/tool-calls");

@@ -87,7 +87,8 @@ async fn each_is_there_once(world: &World, mut accepted: Vec<String>) {
     accepted.sort();
     assert_eq!(started.len(), accepted.len());
     assert_eq!(started, accepted);
-    assert!(world.xagent(&["verify"]).await.status.success());
+    let verified = world.xagent(&["verify"]).await;
+    assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stderr));
 }
 
 /// The memory a process has taken right now. The pages of its own file, of which a debug build has many, are not of it.

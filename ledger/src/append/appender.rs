@@ -214,7 +214,7 @@ impl Appender {
 }
 
 /// What became of a batch, as it is counted.
-fn outcome(written: &Result<bool, LedgerError>) -> &'static str {
+pub(super) fn outcome(written: &Result<bool, LedgerError>) -> &'static str {
     match written {
         Ok(true) => "committed",
         Ok(false) => "elsewhere",

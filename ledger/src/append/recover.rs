@@ -1,14 +1,16 @@
 //! What the appender does where a batch did not simply go in: it asks where everything is and commits there, finds out what
 //! became of batches whose answer was lost, and keeps one bad command from failing its neighbours.
 
+use std::time::Instant;
+
 use futures::StreamExt;
 
-use super::appender::{Appender, Flights, Landed};
+use super::appender::{Appender, Flights, Landed, outcome};
 use super::batch::{Batch, Knowledge};
 use super::link::out_of_turn;
 use super::statement::Answers;
 use super::{OPERATION, Pending, Stream};
-use crate::LedgerError;
+use crate::{LedgerError, measured};
 
 impl Appender {
     /// Deals with a batch that did not land well, and with all that was planned to follow on it. Nothing of what follows is
@@ -107,7 +109,12 @@ impl Appender {
         self.knowledge.keys.clear();
         let written = match batch.events.is_empty() {
             true => self.link.release().await.map(|()| true),
-            false => self.link.write(&batch).await,
+            false => {
+                let begin = Instant::now();
+                let written = self.link.write(&batch).await;
+                measured::sent(outcome(&written), begin.elapsed());
+                written
+            }
         };
         let error = match written {
             Ok(true) => {

@@ -13,7 +13,7 @@ use super::row::{Listed, Row};
 use super::rows::{ApprovalRow, DecisionRow, GoalRow, RunRow, SwitchRow, ToolCallRow, UsageRow};
 
 /// Held by whoever moves the tables, so that all statements of a page find the same ones.
-const LOCK: &str = "SELECT pg_advisory_xact_lock(7281094554)";
+const LOCK: &str = "SELECT pg_advisory_xact_lock(7281094560)";
 const OPERATION: &str = "write rows";
 
 /// Applies `events`, which follow directly on `from`.
