@@ -15,7 +15,7 @@ use xagent_projections::RunView;
 use super::Doors;
 use super::accepted::{Accepted, Proven, Receipted};
 use super::extract::{Body_, Calling, CommandingRun, Creating, Id, Limit, Natural, Parameters, Wait};
-use super::openapi::{Command, Lookup, Query, RunCommand, Shown, Tagged, Waited, described};
+use super::openapi::{Command, Lookup, NO_NUL, Query, RunCommand, Shown, Tagged, Waited, described};
 use super::outcome::{RunOutcome, run_ended};
 use crate::problem::{Problem, etag};
 
@@ -24,8 +24,10 @@ use crate::problem::{Problem, etag};
 #[serde(deny_unknown_fields)]
 pub struct StartRun {
     /// The agent's name.
+    #[schemars(length(min = 1, max = 128), extend("pattern" = NO_NUL))]
     agent: String,
     /// What is to be reached.
+    #[schemars(length(min = 1, max = 16384), extend("pattern" = NO_NUL))]
     goal: String,
     /// What a worker is to do, step by step; the client proposes the calls where it is left out.
     plan: Option<Plan>,
@@ -224,6 +226,7 @@ async fn folded(ledger: &Ledger, calling: &Calling, id: &str) -> Result<Run, Pro
 #[serde(deny_unknown_fields)]
 pub struct Because {
     /// It is recorded.
+    #[schemars(length(min = 1, max = 16384), extend("pattern" = NO_NUL))]
     pub(super) reason: String,
 }
 
@@ -239,6 +242,7 @@ pub struct Completion {
     /// Whether the goal was reached.
     achieved: bool,
     /// What came of it.
+    #[schemars(length(min = 1, max = 16384), extend("pattern" = NO_NUL))]
     summary: String,
 }
 
