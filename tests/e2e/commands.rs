@@ -222,3 +222,16 @@ async fn whatever_cannot_be_read_is_a_problem_that_names_field_and_value() {
     patch.problem(405, "method-not-allowed");
     assert!(allow.contains("POST") && allow.contains("GET"), "{allow}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tool_that_is_registered_as_it_is_stays_so_and_that_is_on_the_record() {
+    let world = World::new().await;
+    let alice = world.everything("alice");
+    let tool = json!({"name": "t", "schema": {}, "executor": "client", "risk": "low"});
+    let first = alice.post("/v1/tools", &tool).await.expect(201);
+    let again = alice.post("/v1/tools", &tool).await.expect(201);
+    let sequence = |answer: &Value| answer["receipt"]["sequence"].as_u64().unwrap();
+    assert_eq!((sequence(&first), sequence(&again)), (2, 3));
+    let tools = alice.get("/v1/tools").await.expect(200);
+    assert_eq!(tools["items"].as_array().unwrap().iter().filter(|tool| tool["name"] == "t").count(), 1);
+}

@@ -5,7 +5,7 @@ use xagent_domain::ApprovalId;
 use xagent_domain::governed::Refusal;
 use xagent_domain::run::{Act, Run};
 
-use super::runs::check_text;
+use super::runs::{LONGEST_TEXT, check_text};
 use super::{Caller, Commands, Done, Subject};
 use crate::CommandError;
 
@@ -17,7 +17,7 @@ impl Commands {
 
     /// Refuses the call that asked for `approval`.
     pub async fn refuse(&self, caller: &Caller, approval: ApprovalId, reason: String) -> Result<Done, CommandError> {
-        check_text("/reason", &reason, 4096)?;
+        check_text("/reason", &reason, LONGEST_TEXT)?;
         let act = Act::Refuse { approval, reason: reason.clone() };
         self.answer(caller, "approval.refuse", approval, act, &reason).await
     }

@@ -13,7 +13,7 @@ use xagent_domain::{Blob, Content, Digest, Tenant};
 use xagent_ledger::Receipt;
 use xagent_policies::{Bundle, Checked, check};
 
-use super::runs::check_text;
+use super::runs::{LONGEST_TEXT, check_text};
 use super::{Caller, Commands, Done, Subject, intent};
 use crate::ambient::pause;
 use crate::governed::{Executed, Request};
@@ -112,7 +112,7 @@ impl Commands {
 
     /// Never lets a bundle decide again. It is kept: what it decided stays decidable.
     pub async fn retire_bundle(&self, caller: &Caller, digest: Digest, reason: String) -> Result<Done, CommandError> {
-        check_text("/reason", &reason, 4096)?;
+        check_text("/reason", &reason, LONGEST_TEXT)?;
         let attributes = vec![("bundle", digest.to_string())];
         let body = json!({"bundle": digest, "reason": reason});
         let subject = Subject { name: "bundle.retire", id: STREAM.to_owned(), attributes, body };

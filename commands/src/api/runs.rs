@@ -14,7 +14,7 @@ use crate::planner::ChatRequest;
 use crate::{CommandError, InvalidInput, check_plan};
 
 const LONGEST_NAME: usize = 128;
-const LONGEST_TEXT: usize = 16 * 1024;
+pub(super) const LONGEST_TEXT: usize = 16 * 1024;
 
 /// A run to be started.
 #[derive(Clone, Debug)]
@@ -186,8 +186,9 @@ impl Commands {
 }
 
 pub(super) fn check_text(field: &str, text: &str, longest: usize) -> Result<(), InvalidInput> {
-    if text.is_empty() || text.len() > longest || text.contains('\0') {
-        let message = format!("{} bytes given: 1 to {longest} without NUL are expected", text.len());
+    let characters = text.chars().count();
+    if text.is_empty() || characters > longest || text.contains('\0') {
+        let message = format!("{characters} characters given: 1 to {longest} without NUL are expected");
         return Err(InvalidInput::new(field, message));
     }
     Ok(())

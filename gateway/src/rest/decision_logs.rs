@@ -94,7 +94,7 @@ pub struct Export {
     get, path = "/v1/decisions/export", operation_id = "export_decisions", tag = "Decisions",
     params(Parameters<Export>),
     responses(
-        (status = 200, description = "Decision-log events, one a line.", body = String, content_type = "application/x-ndjson"),
+        (status = 200, description = "Events, one a line.", body = String, content_type = "application/x-ndjson"),
         Query,
     ),
 )]

@@ -35,7 +35,10 @@ pub struct OfRun {
 #[utoipa::path(
     get, path = "/v1/evidence", operation_id = "export_evidence", tag = "Evidence",
     params(Parameters<OfRun>),
-    responses((status = 200, description = "Evidence: JSON lines.", body = String, content_type = "application/jsonl"), Lookup),
+    responses(
+        (status = 200, description = "Evidence: JSON lines.", body = String, content_type = "application/jsonl"),
+        Lookup,
+    ),
 )]
 pub async fn evidence(
     State(doors): State<Doors>,

@@ -14,7 +14,7 @@ use xagent_ledger::Receipt;
 use super::Doors;
 use super::accepted::{Accepted, Proven, Receipted};
 use super::extract::{Body_, Calling, CommandingRun, Creating, Id, Natural, Parameters, Wait};
-use super::openapi::{Command, Lookup, RunCommand, Shown, Tagged, Waited, described};
+use super::openapi::{Command, Lookup, NO_NUL, RunCommand, Shown, Tagged, Waited, described};
 use super::outcome::{RunOutcome, run_ended};
 use crate::problem::{Problem, etag};
 
@@ -23,8 +23,10 @@ use crate::problem::{Problem, etag};
 #[serde(deny_unknown_fields)]
 pub struct StartRun {
     /// The agent's name.
+    #[schemars(length(min = 1, max = 128), extend("pattern" = NO_NUL))]
     agent: String,
     /// What is to be reached.
+    #[schemars(length(min = 1, max = 16384), extend("pattern" = NO_NUL))]
     goal: String,
     /// What a worker is to do, step by step; the client proposes the calls where it is left out.
     plan: Option<Plan>,
@@ -175,6 +177,7 @@ fn shown(run: String, sequence: u64, state: Run, source: &'static str) -> (Heade
 #[serde(deny_unknown_fields)]
 pub struct Because {
     /// It is recorded.
+    #[schemars(length(min = 1, max = 16384), extend("pattern" = NO_NUL))]
     pub(super) reason: String,
 }
 
@@ -190,6 +193,7 @@ pub struct Completion {
     /// Whether the goal was reached.
     achieved: bool,
     /// What came of it.
+    #[schemars(length(min = 1, max = 16384), extend("pattern" = NO_NUL))]
     summary: String,
 }
 

@@ -16,6 +16,9 @@ pub mod serve;
 #[cfg(test)]
 mod tests;
 
+/// What a text may not hold.
+pub const NO_NUL: &str = r"^[^\u0000]*$";
+
 pub use answers::{Recorded, Shown, Tagged, Waited, json as json_of};
 pub use assemble::document;
 pub use parameters::LastEvent;

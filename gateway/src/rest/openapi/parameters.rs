@@ -10,6 +10,11 @@ use super::schema::{Way, embedded, generator};
 use crate::rest::extract::{Commanding, CommandingRun, Creating, CreatingInRun, Parameters, Wait};
 
 const MOST: u64 = (1 << 53) - 1;
+/// Level, index and width of a tile as the tree writes them, each in one way.
+const TILE: &str = concat!(
+    "^([0-9]|[1-5][0-9]|6[0-3])/((x[0-9]{2}[1-9]|x[0-9][1-9]0|x[1-9]00)/(x[0-9]{3}/){0,4})?[0-9]{3}",
+    r"(\.p/([1-9]|[1-9][0-9]|1[0-9]{2}|2[0-4][0-9]|25[0-5]))?$",
+);
 
 impl<T: JsonSchema> IntoParams for Parameters<T> {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
@@ -132,7 +137,7 @@ pub fn of_path(name: &str) -> Option<Value> {
         "code" => ("The code of a kind of problem.", json!({"type": "string", "enum": codes()}), "denied"),
         "tile" => (
             "`LEVEL/INDEX[.p/WIDTH]`, the index in groups of three digits (C2SP tlog-tiles).",
-            json!({"type": "string", "pattern": "^[0-9]{1,2}/(x[0-9]{3}/)*[0-9]{3}(\\.p/[0-9]{1,3})?$"}),
+            json!({"type": "string", "pattern": TILE}),
             "0/000.p/49",
         ),
         "upstream" => ("The upstream.", json!({"type": "string"}), "files"),

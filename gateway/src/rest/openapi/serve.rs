@@ -16,7 +16,10 @@ static DOCUMENT: LazyLock<String> = LazyLock::new(|| {
 /// OpenAPI 3.1.
 #[utoipa::path(
     get, path = "/openapi.json", operation_id = "read_openapi", tag = "Service", security(()),
-    responses((status = 200, description = "The document.", body = serde_json::Value, content_type = "application/json"), super::Open),
+    responses(
+        (status = 200, description = "The document.", body = serde_json::Value, content_type = "application/json"),
+        super::Open,
+    ),
 )]
 pub async fn document() -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-cache")], DOCUMENT.as_str())
