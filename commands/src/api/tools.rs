@@ -4,7 +4,7 @@ use serde_json::json;
 use xagent_domain::run::Executor;
 use xagent_domain::tool::{Registration, Tool, ToolAct};
 
-use super::runs::check_text;
+use super::runs::{LONGEST_TEXT, check_text};
 use super::{Caller, Commands, Done, Subject};
 use crate::tool::check_registration;
 use crate::{Catalog, CommandError, InvalidInput};
@@ -31,7 +31,7 @@ impl Commands {
 
     /// Retires a tool of the caller's tenant.
     pub async fn retire_tool(&self, caller: &Caller, name: &str, reason: String) -> Result<Done, CommandError> {
-        check_text("/reason", &reason, 4096)?;
+        check_text("/reason", &reason, LONGEST_TEXT)?;
         let id = Catalog::aggregate_id(&caller.principal.tenant, name);
         let body = json!({"name": name, "reason": reason});
         let subject = Subject { name: "tool.retire", id, attributes: vec![("tool", name.to_owned())], body };

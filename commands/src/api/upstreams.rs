@@ -13,7 +13,7 @@ use xagent_domain::upstream::{Declaration, Reach, SEPARATOR, Upstream, UpstreamA
 use xagent_domain::{CanonicalJson, Decider};
 
 use super::callable::{hypothetical, new_run};
-use super::runs::check_text;
+use super::runs::{LONGEST_TEXT, check_text};
 use super::{Caller, Commands, Done, Subject};
 use crate::tool::{Offered, UpstreamError, check_settings, offered, upstream_url, url_of};
 use crate::{Catalog, CommandError, InvalidInput};
@@ -87,7 +87,7 @@ impl Commands {
 
     /// Withdraws an upstream of the caller's tenant: none of its tools is called any more.
     pub async fn withdraw_upstream(&self, caller: &Caller, name: &str, reason: String) -> Result<Done, CommandError> {
-        check_text("/reason", &reason, 4096)?;
+        check_text("/reason", &reason, LONGEST_TEXT)?;
         if self.catalog().upstream(&caller.principal.tenant, name).await?.is_none() {
             return Err(Refusal::NotFound { what: "upstream", id: name.chars().take(80).collect() }.into());
         }
