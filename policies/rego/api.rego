@@ -98,6 +98,7 @@ default key_ok := false
 key_ok if input.command.name != "api_key.issue"
 
 key_ok if {
+	input.command.name == "api_key.issue"
 	input.command.attributes.credential == "token"
 	every scope in split(input.command.attributes.scopes, " ") {
 		grantable_scope(scope)
