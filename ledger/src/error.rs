@@ -86,17 +86,7 @@ impl LedgerError {
             return Self::Unavailable { operation, detail: NO_RANGE.to_owned() };
         }
         let detail = error.to_string();
-        let away = match error {
-            sqlx::Error::Database(database) => database.code().is_some_and(|code| passes(&code)),
-            sqlx::Error::Io(_)
-            | sqlx::Error::Tls(_)
-            | sqlx::Error::PoolTimedOut
-            | sqlx::Error::PoolClosed
-            | sqlx::Error::WorkerCrashed
-            | sqlx::Error::Protocol(_) => true,
-            _ => false,
-        };
-        if away { Self::Unavailable { operation, detail } } else { Self::Failed { operation, detail } }
+        if is_passing(error) { Self::Unavailable { operation, detail } } else { Self::Failed { operation, detail } }
     }
 
     /// The same for the appender's own connection.
@@ -148,6 +138,20 @@ fn chain(error: &dyn std::error::Error) -> String {
 /// Postgres found no partition for a row: the one breach of `events` that names no constraint.
 fn lacks_range(error: &dyn sqlx::error::DatabaseError) -> bool {
     error.code().as_deref() == Some("23514") && error.table() == Some("events") && error.constraint().is_none()
+}
+
+/// Whether a database error goes away by itself: trying later can help.
+pub fn is_passing(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Database(database) => database.code().is_some_and(|code| passes(&code)),
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed
+        | sqlx::Error::Protocol(_) => true,
+        _ => false,
+    }
 }
 
 /// SQLSTATE classes that go away by themselves: connection, resources, operator intervention, rollback, lock timeout.

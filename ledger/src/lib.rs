@@ -31,7 +31,7 @@ pub use append::{Append, Appended, Expected};
 pub use archive::MovedRange;
 pub use committed::Committed;
 pub use connect::{Clock, LedgerOptions, migrate};
-pub use error::LedgerError;
+pub use error::{LedgerError, is_passing};
 pub use leader::{Led, lead};
 pub use lease::Lease;
 pub use notary::{CheckpointKey, Notary, Outside, StoredCheckpoint};

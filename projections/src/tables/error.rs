@@ -56,17 +56,11 @@ pub enum TablesError {
 impl TablesError {
     pub(super) fn database(operation: &'static str, error: &sqlx::Error) -> Self {
         let detail = error.to_string();
-        let away = match error {
-            sqlx::Error::Database(database) => database.code().is_some_and(|code| passes(&code)),
-            sqlx::Error::Io(_)
-            | sqlx::Error::Tls(_)
-            | sqlx::Error::PoolTimedOut
-            | sqlx::Error::PoolClosed
-            | sqlx::Error::WorkerCrashed
-            | sqlx::Error::Protocol(_) => true,
-            _ => false,
-        };
-        if away { Self::Unavailable { operation, detail } } else { Self::Failed { operation, detail } }
+        if xagent_ledger::is_passing(error) {
+            Self::Unavailable { operation, detail }
+        } else {
+            Self::Failed { operation, detail }
+        }
     }
 
     /// Whether trying again later can help.
@@ -77,9 +71,4 @@ impl TablesError {
             Self::Failed { .. } | Self::Moved { .. } | Self::Ahead { .. } => false,
         }
     }
-}
-
-/// SQLSTATE classes that go away by themselves: connection, resources, operator intervention, rollback, lock timeout.
-fn passes(code: &str) -> bool {
-    ["08", "53", "57", "40"].iter().any(|class| code.starts_with(class)) || code == "55P03" || code == "25P03"
 }
