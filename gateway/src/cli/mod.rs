@@ -2,6 +2,7 @@
 
 mod access;
 mod archive;
+mod audit;
 mod bundle_keys;
 mod client;
 mod config;
