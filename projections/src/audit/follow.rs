@@ -20,6 +20,8 @@ const PAGE: u32 = 1000;
 const BATCH_BYTES: usize = 1024 * 1024;
 /// How often an idle trail looks at its lease and its position.
 const WATCH: Duration = Duration::from_secs(1);
+/// After a page that was not full more events are waited for, so that many small requests become few.
+const LINGER: Duration = Duration::from_millis(200);
 /// The first pause before a batch is sent again, and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(15));
 /// A refusal of this length tells enough.
@@ -178,6 +180,9 @@ impl<T: Target> Led for AuditTrail<T> {
             self.take(lease, &mut at, &page).await?;
             crate::measured::reached(T::READER, page.len(), last, self.ledger.now_us());
             *failures = 0;
+            if page.len() < PAGE as usize {
+                tokio::time::sleep(LINGER).await;
+            }
         }
         Ok(())
     }
