@@ -111,7 +111,7 @@ async fn copies_are_the_same(file: &Path, otlp: &OtlpReceiver, kept: &[Kept]) {
         let text = std::fs::read_to_string(file).ok()?;
         (text.lines().count() >= kept.len()).then_some(text)
     });
-    let copied: Vec<Kept> = lines.await.lines().map(|line| envelope(line)).collect();
+    let copied: Vec<Kept> = lines.await.lines().map(envelope).collect();
     assert_eq!(copied, kept, "what a collector carries on is what would have been pushed");
     let records = until("the receiver of logs has every event", async || {
         let records = otlp.logs();

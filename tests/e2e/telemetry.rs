@@ -192,10 +192,16 @@ async fn every_line_of_the_log_in_a_span_has_its_ids_at_the_top() {
         })
         .await;
     let alice = world.everything("alice");
+    for _ in 0..20 {
+        alice.start_client_run().await;
+    }
     let run = traced(&alice, "/v1/runs", &json!({"agent": "a", "goal": "g"})).await["run"].clone();
     let answered = until("the request is in the log", async || {
         let text = std::fs::read_to_string(&log).unwrap();
         let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()).collect::<Vec<_>>();
+        let requests = lines.iter().filter(|line| line["target"] == "xagent_gateway::telemetry::spans");
+        let mut missing = requests.filter(|line| line["span_id"].as_str().is_none_or(|id| id.len() != 16));
+        assert_eq!(missing.next(), None);
         lines.into_iter().find(|line| line["trace_id"] == TRACE)
     })
     .await;

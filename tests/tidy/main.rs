@@ -74,10 +74,7 @@ fn the_rooms_depend_on_each_other_only_as_the_map_says() {
         ("xagent-policies", &["xagent-domain"]),
         ("xagent-opa", &["xagent-domain", "xagent-policies"]),
         ("xagent-ledger", &["xagent-domain", "xagent-tree"]),
-        (
-            "xagent-commands",
-            &["xagent-domain", "xagent-ledger", "xagent-policies", "xagent-sandbox", "xagent-trace"],
-        ),
+        ("xagent-commands", &["xagent-domain", "xagent-ledger", "xagent-policies", "xagent-sandbox", "xagent-trace"]),
         ("xagent-sandbox", &[]),
         ("xagent-projections", &["xagent-domain", "xagent-ledger", "xagent-trace"]),
         ("xagent-replay", &["xagent-domain", "xagent-policies", "xagent-tree"]),

@@ -47,7 +47,7 @@ impl Worker {
             "gen_ai.conversation.id" = walk.key.run,
         );
         walk.traceparent = xagent_trace::adopt(&span, &self.cause(walk, sequence).await?);
-        self.steps(walk, run, &lease).instrument(span).await
+        Box::pin(self.steps(walk, run, &lease).instrument(span)).await
     }
 
     /// The trace of what brought the run to where it is: whoever walks it goes on with that.

@@ -5,7 +5,7 @@ use json_subscriber::JsonLayer;
 use tracing::level_filters::LevelFilter;
 use tracing::{Event, Level, Metadata};
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::{FilterExt, FilterFn, filter_fn};
+use tracing_subscriber::filter::{DynFilterFn, FilterExt, dynamic_filter_fn};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::time::SystemTime;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
@@ -49,12 +49,18 @@ impl Telemetry {
     }
 }
 
+type Filter<S> = DynFilterFn<S, fn(&Metadata<'_>, &Context<'_, S>) -> bool>;
+
 /// Our own spans, and no events: what is said in a span is for the log alone.
-fn our_spans() -> FilterFn<fn(&Metadata<'_>) -> bool> {
-    fn is_ours(metadata: &Metadata<'_>) -> bool {
+///
+/// It is asked each time: where the answer is taken from the call site, a filter still has in mind what it answered to
+/// whoever asked before without logging anything (`tracing::enabled!`), and the span is lost.
+fn our_spans<S>() -> Filter<S> {
+    fn is_ours<S>(metadata: &Metadata<'_>, _: &Context<'_, S>) -> bool {
         metadata.is_span() && *metadata.level() <= Level::INFO && metadata.target().starts_with("xagent")
     }
-    filter_fn(is_ours as fn(&Metadata<'_>) -> bool).with_max_level_hint(LevelFilter::INFO)
+    let is_ours: fn(&Metadata<'_>, &Context<'_, S>) -> bool = is_ours;
+    dynamic_filter_fn(is_ours).with_max_level_hint(LevelFilter::INFO)
 }
 
 fn lines<W, S>(writer: W) -> JsonLayer<S, W>

@@ -23,6 +23,11 @@ const HOUR_NS: i64 = 3600 * 1_000_000_000;
 /// `max_line_size`.
 const LONGEST_LINE: usize = 256 * 1024;
 
+/// Names and texts: labels, or metadata.
+type Texts = BTreeMap<String, String>;
+/// What a stream holds: lines at their times, and their metadata.
+type Entries = BTreeMap<(i64, String), Texts>;
+
 /// How it is disposed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Mood {
@@ -40,15 +45,15 @@ pub enum Mood {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kept {
     pub at_ns: i64,
-    pub labels: BTreeMap<String, String>,
-    pub metadata: BTreeMap<String, String>,
+    pub labels: Texts,
+    pub metadata: Texts,
     pub line: String,
 }
 
 #[derive(Default)]
 struct Inner {
     mood: Mood,
-    streams: BTreeMap<BTreeMap<String, String>, BTreeMap<(i64, String), BTreeMap<String, String>>>,
+    streams: BTreeMap<Texts, Entries>,
     /// Entries that came once more.
     repeated: usize,
     /// Requests by the status they were answered with.
@@ -72,8 +77,8 @@ struct Push {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Stream {
-    stream: BTreeMap<String, String>,
-    values: Vec<(String, String, BTreeMap<String, String>)>,
+    stream: Texts,
+    values: Vec<(String, String, Texts)>,
 }
 
 impl LokiReceiver {
@@ -172,13 +177,7 @@ impl Inner {
         }
     }
 
-    fn keep(
-        &mut self,
-        stream: &BTreeMap<String, String>,
-        at_ns: i64,
-        line: String,
-        metadata: BTreeMap<String, String>,
-    ) -> Result<(), String> {
+    fn keep(&mut self, stream: &Texts, at_ns: i64, line: String, metadata: Texts) -> Result<(), String> {
         if matches!(&self.mood, Mood::Refuses(position) if metadata.get("position") == Some(position)) {
             return Err(format!("entry at {at_ns} refused"));
         }
@@ -209,12 +208,7 @@ fn parsed(headers: &HeaderMap, body: &[u8]) -> Result<Push, String> {
 }
 
 /// What this system promises of each entry, beyond what Loki asks for.
-fn strict(
-    labels: &BTreeMap<String, String>,
-    at: &str,
-    line: &str,
-    metadata: &BTreeMap<String, String>,
-) -> Result<(), String> {
+fn strict(labels: &Texts, at: &str, line: &str, metadata: &Texts) -> Result<(), String> {
     let names: Vec<_> = labels.keys().map(String::as_str).collect();
     if names != ["event_type", "job", "level", "tenant"] {
         return Err(format!("labels {names:?}"));
