@@ -5,6 +5,7 @@ mod terminal;
 
 mod access;
 mod archive;
+mod audit;
 mod bundle_keys;
 mod client;
 mod config;

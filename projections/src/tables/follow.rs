@@ -8,6 +8,7 @@ use xagent_ledger::{Lease, Led, Ledger, lead};
 use super::fold::Fold;
 use super::write::apply;
 use super::{Tables, TablesError};
+use crate::measured;
 
 /// Events applied at once.
 const PAGE: u32 = 2000;
@@ -43,7 +44,9 @@ impl Led for TableProjector {
     /// Applies page after page, for as long as the lease is held and nobody else moves the tables.
     async fn work(&self, lease: &Lease, failures: &mut u32) -> Result<(), TablesError> {
         let mut fold = Fold::new();
-        let mut events = self.ledger.subscribe(self.tables.position().await?, PAGE);
+        let begin = self.tables.position().await?;
+        measured::begins("view/tables", begin);
+        let mut events = self.ledger.subscribe(begin, PAGE);
         while lease.is_held().await {
             let position = events.position();
             let page = events.next_within(WATCH).await?;
@@ -55,6 +58,9 @@ impl Led for TableProjector {
                 continue;
             }
             self.tables.take(&mut fold, position, &page).await?;
+            if let Some(last) = page.last() {
+                measured::reached("view/tables", page.len(), last, self.ledger.now_us());
+            }
             *failures = 0;
         }
         Ok(())
