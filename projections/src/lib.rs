@@ -15,7 +15,7 @@ pub use bus::{Bus, CHECKPOINTS, STREAM};
 pub use checkpoints::{CheckpointMirror, CheckpointRelay, Place, PlaceError};
 pub use rates::{Rate, RateCounters, Taken};
 pub use relay::{CloudEvent, Relay, subject};
-pub use runs::{RunProjector, RunView, RunViews, ViewError};
+pub use runs::{MemoryView, RunProjector, RunView, RunViews, ViewError};
 pub use tables::{
     Answer, ApprovalRow, Built, Column, DecisionRow, Filter, GoalRow, Kind, Listed, Order, Question, Rebuild, Row,
     Rows, RunRow, SwitchRow, TableDigest, TableProjector, Tables, TablesDigest, TablesError, Target, Test, ToolCallRow,

@@ -26,6 +26,7 @@ mod live_ends;
 mod live_many;
 mod mcp;
 mod mcp_clients;
+mod memory;
 mod metrics;
 mod mirrors;
 mod opa_engine;
