@@ -10,7 +10,7 @@ use xagent_commands::{
     Caller, Commands, CommandsOptions, Executor, Law, PlannerRequest, Resolver, Resolving, RunRequest, ToolSettings,
     Toolkit, Worker, WorkerOptions,
 };
-use xagent_domain::run::{Run, RunStatus};
+use xagent_domain::run::{Priority, Run, RunStatus};
 use xagent_domain::{Limits, Principal, Tenant};
 use xagent_policies::{Bundle, Embedded};
 use xagent_tests::Now;
@@ -192,7 +192,8 @@ async fn fetched(bare: &Bare, resolver: Arc<Rebinding>, port: u16) -> Run {
     let url = format!("http://rebinding.example:{port}/");
     let plan = json!({"steps": [{"id": "fetch", "tool": "http_fetch", "arguments": {"url": url}}]});
     let planner = PlannerRequest::Scripted(serde_json::from_value(plan).unwrap());
-    let request = RunRequest { agent: "a".into(), goal: "g".into(), planner, workspace: None };
+    let request =
+        RunRequest { agent: "a".into(), goal: "g".into(), planner, workspace: None, priority: Priority::Normal };
     let run = commands.start_run(&caller, request).await.unwrap().run.to_string();
     let kit = Toolkit::new(ToolSettings::default(), Err(xagent_sandbox::SandboxError::Stopped));
     let stop = CancellationToken::new();

@@ -58,6 +58,7 @@ impl Pursuit {
             goal: "grow".to_owned(),
             planner: PlannerRequest::Client,
             workspace: None,
+            priority: xagent_domain::run::Priority::Normal,
         };
         let started = commands.start_run(&caller, request).await.unwrap();
         let mut pursuit = Self { run: started.run.parse().unwrap(), caller, calls: 0 };
