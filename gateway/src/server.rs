@@ -103,12 +103,14 @@ impl Server {
         let law = Law::new(engine.clone(), limits, configuration.engine.concurrency);
         let executor = Executor::new(ledger.clone(), law, clock.clone());
         let approval_ttl_us = i64::from(configuration.approval_ttl_s) * 1_000_000;
+        let kit = Toolkit::new(configuration.tools.clone(), detected().await);
         let options = CommandsOptions {
             workspaces: configuration.workspaces.clone(),
             approval_ttl_us,
             resolver: Arc::new(SystemResolver),
             model: configuration.model.clone(),
             upstream_programs: configuration.upstream_programs.clone(),
+            kit: Some(kit.clone()),
         };
         let commands = Commands::new(executor, engine, options);
         let bus = Bus::connect(&configuration.nats_url).await.map_err(|error| StartError::Nats(error.to_string()))?;
@@ -122,7 +124,6 @@ impl Server {
         let checkpoints = CheckpointRelay::new(ledger.clone(), bus.clone());
         let mirror = configuration.checkpoint_mirror.clone();
         let mirror = mirror.map(|place| CheckpointMirror::new(ledger, notary.clone(), place, clock.clone()));
-        let kit = Toolkit::new(configuration.tools.clone(), detected().await);
         let worker = Worker::new(commands.clone(), kit.clone(), WorkerOptions::default());
         let stock = Bundle::stock()?;
 

@@ -182,6 +182,7 @@ async fn fetched(bare: &Bare, resolver: Arc<Rebinding>, port: u16) -> Run {
         resolver,
         model: None,
         upstream_programs: Vec::new(),
+        kit: None,
     };
     let commands = Commands::new(executor, engine, options);
     commands.bring_law_into_force(law_bundle).await.unwrap();

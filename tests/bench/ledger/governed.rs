@@ -27,6 +27,7 @@ pub async fn commands(url: &str) -> Commands {
         resolver: Arc::new(SystemResolver),
         model: None,
         upstream_programs: Vec::new(),
+        kit: None,
     };
     let commands = Commands::new(executor, engine, options);
     commands.bring_law_into_force(Bundle::stock().unwrap()).await.unwrap();
