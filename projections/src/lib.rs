@@ -1,5 +1,5 @@
-//! The read side: the relay to NATS JetStream, the views built from it, the query tables, and
-//! checkpoints on their way out. It never appends.
+//! The read side: the relay to NATS JetStream, the views built from it, the query tables, the stream in which
+//! work waits, and checkpoints on their way out. It never appends.
 //!
 //! The doors read its views and start its tasks. Every view can be dropped and is rebuilt from the ledger.
 
@@ -10,6 +10,7 @@ mod rates;
 mod relay;
 mod runs;
 mod tables;
+mod work;
 
 pub use bus::{Bus, CHECKPOINTS, STREAM};
 pub use checkpoints::{CheckpointMirror, CheckpointRelay, Place, PlaceError};
@@ -21,3 +22,4 @@ pub use tables::{
     Rows, RunRow, SwitchRow, TableDigest, TableProjector, Tables, TablesDigest, TablesError, Target, Test, ToolCallRow,
     UsageRow, Wanted,
 };
+pub use work::{TakenWork, WORK, WorkError, WorkItem, WorkStream, WorkTicket};

@@ -63,4 +63,7 @@ mod tls;
 mod token_attacks;
 mod token_issuer;
 mod upstreams;
+mod workers;
+mod workers_chaos;
+mod workers_drain;
 mod world;

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 use xagent_commands::{
-    Caller, Commands, CommandsOptions, Executor, Law, PlannerRequest, Resolver, Resolving, RunRequest, ToolSettings,
-    Toolkit, Worker, WorkerOptions,
+    Caller, Commands, CommandsOptions, Executor, Law, NoQueue, PlannerRequest, Resolver, Resolving, RunRequest,
+    ToolSettings, Toolkit, Worker, WorkerOptions,
 };
 use xagent_domain::run::{Priority, Run, RunStatus};
 use xagent_domain::{Limits, Principal, Tenant};
@@ -198,7 +198,8 @@ async fn fetched(bare: &Bare, resolver: Arc<Rebinding>, port: u16) -> Run {
     let run = commands.start_run(&caller, request).await.unwrap().run.to_string();
     let kit = Toolkit::new(ToolSettings::default(), Err(xagent_sandbox::SandboxError::Stopped));
     let stop = CancellationToken::new();
-    let worker = tokio::spawn(Worker::new(commands, kit, WorkerOptions::default()).run(stop.clone()));
+    let worker =
+        tokio::spawn(Worker::new(commands, kit, WorkerOptions::default()).run(Arc::new(NoQueue), stop.clone()));
     let ended = until("the run has ended", async || {
         let run = bare.ledger.load::<Run>(&tenant, &run).await.unwrap().state;
         (run.status() != RunStatus::Running).then_some(run)
