@@ -27,4 +27,4 @@ pub use tool::{
     Catalog, CodeLimits, Database, Origin, Resolver, Resolving, SecretSource, Secrets, SystemResolver, ToolBox,
     ToolResult, ToolSettings, Toolkit, builtin_registrations,
 };
-pub use work::{Worker, WorkerOptions};
+pub use work::{Lane, Limits, NoQueue, Offer, QueueError, Taken, Waiting, WorkQueue, Worker, WorkerOptions};

@@ -3,16 +3,21 @@
 use std::time::Duration;
 
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use xagent_domain::run::Priority;
 use xagent_domain::{Document, Evaluation, FailureClass, Outcome};
 
 const DECISIONS: &str = "xagent_decisions_total";
 const DENIALS: &str = "xagent_denials_total";
 const FAILED: &str = "xagent_decisions_failed_total";
 const DECISION_SECONDS: &str = "xagent_decision_seconds";
+const WALKING: &str = "xagent_runs_walking";
+const TAKEN: &str = "xagent_work_taken_total";
+const REDELIVERED: &str = "xagent_work_redelivered_total";
+const WAIT_SECONDS: &str = "xagent_work_wait_seconds";
+const PUT_BACK: &str = "xagent_work_put_back_total";
 const CALLS: &str = "xagent_tool_calls_total";
 const CALL_SECONDS: &str = "xagent_tool_call_seconds";
 const WAITING: &str = "xagent_engine_waiting_decisions";
-const RUNS: &str = "xagent_worker_runs";
 /// A longer code is one that no policy of ours writes; it must not become a label.
 const LONGEST_CODE: usize = 64;
 
@@ -29,7 +34,11 @@ pub fn describe() {
     describe_counter!(CALLS, "Tool calls that workers made, by what became of them");
     describe_histogram!(CALL_SECONDS, Unit::Seconds, "How long tools ran");
     describe_gauge!(WAITING, "Decisions that wait for an engine");
-    describe_gauge!(RUNS, "Runs the workers of this process have in hand: ready to be walked, or walking");
+    describe_gauge!(WALKING, "Runs that this process walks");
+    describe_counter!(TAKEN, "Runs taken to be walked, from the queue or, while it is away, from the ledger");
+    describe_counter!(REDELIVERED, "Runs taken again because the worker that had them was not heard of");
+    describe_histogram!(WAIT_SECONDS, Unit::Seconds, "How long a run waited in the queue for a worker");
+    describe_counter!(PUT_BACK, "Runs put back without having come to rest, by why");
 }
 
 /// One less, however the wait ends.
@@ -47,11 +56,6 @@ impl Drop for Waiting {
     fn drop(&mut self) {
         gauge!(WAITING).decrement(1.0);
     }
-}
-
-pub(crate) fn runs(ready: usize, walking: usize) {
-    gauge!(RUNS, "state" => "ready").set(ready as f64);
-    gauge!(RUNS, "state" => "walking").set(walking as f64);
 }
 
 pub(crate) fn decided(evaluation: &Evaluation, took: Duration) {
@@ -85,6 +89,30 @@ pub(crate) fn verdict(document: &Document) -> &'static str {
         (false, false) => "approval",
         (false, true) => "deny",
     }
+}
+
+/// This process walks so many runs.
+pub(crate) fn walking(count: usize) {
+    gauge!(WALKING).set(count as f64);
+}
+
+/// A run was taken from the queue, for the `deliveries`th time since it was offered.
+pub(crate) fn taken(priority: Priority, deliveries: u64, waited: Duration) {
+    counter!(TAKEN, "from" => "queue").increment(1);
+    histogram!(WAIT_SECONDS, "priority" => priority.as_str()).record(waited.as_secs_f64());
+    if deliveries > 1 {
+        counter!(REDELIVERED).increment(1);
+    }
+}
+
+/// A run was taken from the ledger.
+pub(crate) fn taken_from_the_ledger() {
+    counter!(TAKEN, "from" => "ledger").increment(1);
+}
+
+/// A run was put back.
+pub(crate) fn put_back(why: &'static str) {
+    counter!(PUT_BACK, "why" => why).increment(1);
 }
 
 /// `succeeded` is nothing where what became of the call is not known.

@@ -92,6 +92,7 @@ mod tests {
             ("PlannerConsulted", "2", include_str!("../fixtures/planner_consulted_v2.json")),
             ("RunStarted", "1", include_str!("../fixtures/run_started_v1.json")),
             ("RunStarted", "2", include_str!("../fixtures/run_started_v2.json")),
+            ("RunStarted", "3", include_str!("../fixtures/run_started_v3.json")),
         ] {
             let event: RunEvent = read(event_type, version, payload).unwrap();
             assert_eq!(CanonicalJson::of(&event).unwrap().as_str(), payload.trim_end());

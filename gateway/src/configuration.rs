@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use xagent_commands::{ModelServer, ToolSettings};
+use clap::ValueEnum;
+use xagent_commands::{ModelServer, ToolSettings, WorkerOptions};
 use xagent_policies::Trust;
 use xagent_projections::{LokiOptions, Place};
 use xagent_tree::Signer;
@@ -59,6 +60,49 @@ pub struct Configuration {
     pub upstream_programs: Vec<PathBuf>,
     /// Bounds of the MCP door.
     pub mcp: McpOptions,
+    /// What this process does.
+    pub roles: Roles,
+    /// Bounds of a worker.
+    pub worker: WorkerOptions,
+}
+
+/// What a process does. Each role may be played by many processes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Role {
+    /// Answer clients
+    Api,
+    /// Walk runs
+    Worker,
+    /// Publish events to NATS, sign checkpoints
+    Relay,
+    /// Keep views
+    Projector,
+}
+
+/// The roles of a process.
+#[derive(Clone, Debug)]
+pub struct Roles(Vec<Role>);
+
+impl Roles {
+    /// These.
+    pub fn of(roles: &[Role]) -> Self {
+        Self(roles.to_vec())
+    }
+
+    /// All.
+    pub fn all() -> Self {
+        Self(Role::value_variants().to_vec())
+    }
+
+    /// Whether the process plays a role.
+    pub fn has(&self, role: Role) -> bool {
+        self.0.contains(&role)
+    }
+
+    /// Their names.
+    pub fn names(&self) -> Vec<String> {
+        self.0.iter().filter_map(|role| Some(role.to_possible_value()?.get_name().to_owned())).collect()
+    }
 }
 
 /// Where copies of the audit trail go; nowhere where there is none.

@@ -22,3 +22,4 @@ mod shown;
 mod stream;
 mod telemetry;
 mod trace;
+mod work;

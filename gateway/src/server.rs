@@ -7,21 +7,19 @@ use std::time::Duration;
 use axum_server::tls_rustls::RustlsConfig;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use xagent_commands::{
-    Commands, CommandsOptions, Executor, Law, SystemClock, SystemResolver, Toolkit, Worker, WorkerOptions,
-};
+use xagent_commands::{Commands, CommandsOptions, Executor, Law, SystemClock, SystemResolver, Toolkit, Worker};
 use xagent_domain::Limits as EngineLimits;
 use xagent_ledger::{Ledger, LedgerOptions, Notary};
 use xagent_opa::{OpaError, OpaOptions, OpaServer};
 use xagent_policies::{Bundle, Embedded, PolicyEngine};
 use xagent_projections::{
     AuditError, AuditTrail, Bus, CheckpointMirror, CheckpointRelay, Lines, Loki, OtlpLogs, RateCounters, Relay,
-    RunProjector, RunViews, TableProjector, Tables, TablesError,
+    RunProjector, RunViews, TableProjector, Tables, TablesError, WorkStream,
 };
 use xagent_sandbox::{Sandbox, SandboxError};
 
 use crate::access::{KeyRing, SourceError, Tally, Tokens};
-use crate::configuration::{AuditLines, Configuration, Engine, Opa, Signing};
+use crate::configuration::{AuditLines, Configuration, Engine, Opa, Role, Signing};
 use crate::limits::{Drain, Limits};
 use crate::listen::{Listening, Patient, TlsError, serve};
 use crate::mcp::Mcp;
@@ -29,6 +27,10 @@ use crate::rest::extract::InFlight;
 use crate::rest::{Doors, router};
 use crate::stream::{Streams, feed};
 use crate::telemetry::{Exporter, Metrics};
+use crate::work::RunQueue;
+
+/// The queue of this installation's workers.
+type Queue = RunQueue<SystemClock>;
 
 /// How long the other parts of a stopping server may take to come to their end.
 const DRAIN: Duration = Duration::from_secs(20);
@@ -73,16 +75,17 @@ pub enum StartError {
 
 /// A running server.
 pub struct Server {
-    /// Where it listens.
-    pub address: SocketAddr,
+    /// Where it listens, if it does.
+    pub address: Option<SocketAddr>,
     /// Where metrics can be read.
     pub metrics: Option<SocketAddr>,
     /// How long what is under way at the doors may take when they close.
     drain: Duration,
+    /// How long the workers may take.
+    work: Duration,
     /// The end of the doors, then of the workers, then of the relay and the views.
     stages: [CancellationToken; 3],
-    doors: JoinHandle<()>,
-    streams: JoinHandle<()>,
+    doors: Vec<JoinHandle<()>>,
     workers: JoinHandle<()>,
     readers: Vec<JoinHandle<()>>,
 }
@@ -90,9 +93,10 @@ pub struct Server {
 impl Server {
     /// Starts every part. Postgres, NATS and Redis may be away: `/readyz` says so.
     pub async fn start(configuration: &Configuration) -> Result<Self, StartError> {
-        let listen = configuration.listen;
-        let listener = TcpListener::bind(listen).map_err(|error| StartError::Listen(listen, error))?;
-        let address = listener.local_addr().map_err(|error| StartError::Listen(listen, error))?;
+        let (listen, roles) = (configuration.listen, configuration.roles.clone());
+        let failed = |error| StartError::Listen(listen, error);
+        let bound = || TcpListener::bind(listen).and_then(|listener| Ok((listener.local_addr()?, listener)));
+        let (address, listener) = roles.has(Role::Api).then(bound).transpose().map_err(failed)?.unzip();
 
         let exporter = match configuration.metrics_listen {
             Some(listen) => Some(exporter(listen).await?),
@@ -106,12 +110,14 @@ impl Server {
         let law = Law::new(engine.clone(), limits, configuration.engine.concurrency);
         let executor = Executor::new(ledger.clone(), law, clock.clone());
         let approval_ttl_us = i64::from(configuration.approval_ttl_s) * 1_000_000;
+        let kit = Toolkit::new(configuration.tools.clone(), detected().await);
         let options = CommandsOptions {
             workspaces: configuration.workspaces.clone(),
             approval_ttl_us,
             resolver: Arc::new(SystemResolver),
             model: configuration.model.clone(),
             upstream_programs: configuration.upstream_programs.clone(),
+            kit: Some(kit.clone()),
         };
         let commands = Commands::new(executor, engine, options);
         let bus = Bus::connect(&configuration.nats_url).await.map_err(|error| StartError::Nats(error.to_string()))?;
@@ -126,8 +132,8 @@ impl Server {
         let trails = Trails::of(configuration, &ledger)?;
         let mirror = configuration.checkpoint_mirror.clone();
         let mirror = mirror.map(|place| CheckpointMirror::new(ledger, notary.clone(), place, clock.clone()));
-        let kit = Toolkit::new(configuration.tools.clone(), detected().await);
-        let worker = Worker::new(commands.clone(), kit.clone(), WorkerOptions::default());
+        let worker = Worker::new(commands.clone(), kit.clone(), configuration.worker.clone());
+        let worker = roles.has(Role::Worker).then(|| (worker, RunQueue::new(WorkStream::new(bus.clone()), *clock)));
         let stock = Bundle::stock()?;
 
         let stages: [CancellationToken; 3] = Default::default();
@@ -163,26 +169,33 @@ impl Server {
         };
         let limits = configuration.limits.clone();
         let patient = Patient::new(configuration.streams.stall, limits.connections);
-        let listening = Listening { listener, patient, tls, limits, drain };
-        let doors = tokio::spawn(doors(listening, router(routes), stages[0].clone()));
-        let streams = tokio::spawn(feed(streams, stages[0].clone()));
+        let (mut parts, mut readers) = (Vec::new(), Vec::new());
+        if let Some(listener) = listener {
+            let listening = Listening { listener, patient, tls, limits, drain };
+            parts.push(tokio::spawn(doors(listening, router(routes), stages[0].clone())));
+            parts.push(tokio::spawn(feed(streams, stages[0].clone())));
+            readers.push(tokio::spawn(mcp.run(stages[0].clone())));
+            readers.push(tokio::spawn(teller.run(stages[1].clone())));
+        }
         let workers = tokio::spawn(govern(commands, stock, worker, stages[1].clone()));
-        let mut readers = vec![
-            tokio::spawn(mcp.run(stages[0].clone())),
-            tokio::spawn(relay.run(stages[2].clone())),
-            tokio::spawn(checkpoints.run(stages[2].clone())),
-            tokio::spawn(projector.run(stages[2].clone())),
-            tokio::spawn(rows.run(stages[2].clone())),
-            tokio::spawn(notary.run(stages[2].clone())),
-        ];
-        readers.push(tokio::spawn(teller.run(stages[1].clone())));
+        if roles.has(Role::Relay) {
+            readers.push(tokio::spawn(relay.run(stages[2].clone())));
+            readers.push(tokio::spawn(checkpoints.run(stages[2].clone())));
+            readers.push(tokio::spawn(notary.run(stages[2].clone())));
+            readers.extend(mirror.map(|mirror| tokio::spawn(mirror.run(stages[2].clone()))));
+        }
+        if roles.has(Role::Projector) {
+            readers.push(tokio::spawn(projector.run(stages[2].clone())));
+            readers.push(tokio::spawn(rows.run(stages[2].clone())));
+        }
         readers.extend(ring);
-        readers.extend(trails.start(&stages[2]));
-        readers.extend(mirror.map(|mirror| tokio::spawn(mirror.run(stages[2].clone()))));
+        if roles.has(Role::Projector) {
+            readers.extend(trails.start(&stages[2]));
+        }
         let metrics = exporter.as_ref().map(|exporter| exporter.address);
         readers.extend(exporter.map(|exporter| tokio::spawn(exporter.run(stages[2].clone()))));
-        let drain = configuration.limits.drain + DRAIN;
-        Ok(Self { address, metrics, drain, stages, doors, streams, workers, readers })
+        let (drain, work) = (configuration.limits.drain + DRAIN, configuration.worker.drain + DRAIN);
+        Ok(Self { address, metrics, drain, work, stages, doors: parts, workers, readers })
     }
 
     /// Stops the doors and the streams, lets the workers end their steps, lets the relay and the views go, in this order.
@@ -190,9 +203,10 @@ impl Server {
         let [doors, workers, readers] = self.stages;
         doors.cancel();
         // Upgraded connections are no longer the doors'.
-        let ((), ()) = tokio::join!(ended("doors", self.doors, self.drain), ended("streams", self.streams, self.drain));
+        let ends = self.doors.into_iter().map(|door| ended("doors", door, self.drain));
+        futures::future::join_all(ends).await;
         workers.cancel();
-        ended("workers", self.workers, DRAIN).await;
+        ended("workers", self.workers, self.work).await;
         readers.cancel();
         for reader in self.readers {
             ended("readers", reader, DRAIN).await;
@@ -213,7 +227,7 @@ async fn doors(listening: Listening, routes: axum::Router, stop: CancellationTok
 }
 
 /// The law comes into force before the first worker looks for work: no call is denied for want of a law.
-async fn govern(commands: Commands, stock: Bundle, worker: Worker, stop: CancellationToken) {
+async fn govern(commands: Commands, stock: Bundle, worker: Option<(Worker, Queue)>, stop: CancellationToken) {
     let mut pause = tokio::time::interval(Duration::from_millis(500));
     pause.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -226,7 +240,12 @@ async fn govern(commands: Commands, stock: Bundle, worker: Worker, stop: Cancell
             Err(error) => tracing::warn!(error = %error, "law.not_in_force"),
         }
     }
-    tokio::join!(commands.follow_law(stop.clone()), worker.run(stop.clone()));
+    let work = async {
+        if let Some((worker, queue)) = worker {
+            worker.run(Arc::new(queue), stop.clone()).await;
+        }
+    };
+    tokio::join!(commands.follow_law(stop.clone()), work);
 }
 
 /// The copies of the audit trail that are kept.

@@ -1,13 +1,14 @@
-//! Leases: at most one holder per key over all processes of a ledger. They end with their process or its connection.
+//! Leases: at most one holder per key over all processes of a ledger, or as many as a key has places. They end with their
+//! process, with its connection, or within seconds of its falling silent.
 //!
 //! A lease keeps workers out of each other's way. What must never happen twice is kept by the streams' sequences.
 
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{Connection, PgConnection, Row};
+use sqlx::{Connection, Executor, PgConnection, Row};
 use tokio::sync::Mutex;
 use xagent_domain::Digest;
 
@@ -15,6 +16,11 @@ use crate::connect::within;
 use crate::{Ledger, LedgerError};
 
 const PATIENCE: Duration = Duration::from_secs(3);
+/// How often the session is heard of. The database ends one it has not heard of for `SESSION`'s time.
+const HEARTBEAT: Duration = Duration::from_secs(1);
+/// A process that hangs, or whose host is gone, loses its leases like one that was killed, if a little later.
+const SESSION: &str = "SET idle_session_timeout = '5s'; SET tcp_keepalives_idle = 2; SET tcp_keepalives_interval = 1; \
+                       SET tcp_keepalives_count = 3";
 
 /// The one session that holds all leases of this process.
 pub(crate) struct Leases {
@@ -27,6 +33,7 @@ struct Session {
     connection: Option<PgConnection>,
     /// Raised whenever a connection, and with it every lease, is lost.
     generation: u64,
+    /// What is in use in this process, though its connection may be gone.
     held: HashSet<i64>,
 }
 
@@ -46,19 +53,27 @@ impl Leases {
 impl Ledger {
     /// Takes the lease on `key`, if nobody has it.
     pub async fn lease(&self, key: &str) -> Result<Option<Lease>, LedgerError> {
-        let key = lock_key(key);
+        self.lease_any(vec![lock_key(key)]).await
+    }
+
+    /// Takes one of the `places` that `key` has over all processes, if one is free.
+    pub async fn place(&self, key: &str, places: u32) -> Result<Option<Lease>, LedgerError> {
+        self.lease_any((0..places).map(|place| lock_key(&format!("{key}#{place}"))).collect()).await
+    }
+
+    async fn lease_any(&self, mut keys: Vec<i64>) -> Result<Option<Lease>, LedgerError> {
         let leases = &self.0.leases;
         let mut session = leases.session.lock().await;
-        if session.held.contains(&key) {
+        // A session would get again what it has.
+        keys.retain(|key| !session.held.contains(key));
+        if keys.is_empty() {
             return Ok(None);
         }
         if session.connection.is_none() {
-            let connected = within(PATIENCE, "connect for leases", PgConnection::connect_with(&leases.connect)).await?;
-            session.connection = Some(connected);
+            session.connection = Some(leases.connected().await?);
+            tokio::spawn(beat(Arc::downgrade(leases), session.generation));
         }
-        if !session.ask("SELECT pg_try_advisory_lock($1)", key).await? {
-            return Ok(None);
-        }
+        let Some(key) = session.try_lock(&keys).await? else { return Ok(None) };
         session.held.insert(key);
         Ok(Some(Lease { leases: Arc::clone(leases), key, generation: session.generation }))
     }
@@ -68,8 +83,7 @@ impl Lease {
     /// Whether the lease is still held, as the database sees it.
     pub async fn is_held(&self) -> bool {
         let mut session = self.leases.session.lock().await;
-        let alive = "SELECT $1::bigint IS NOT NULL";
-        session.generation == self.generation && session.ask(alive, self.key).await.unwrap_or(false)
+        session.generation == self.generation && session.is_alive().await
     }
 }
 
@@ -83,25 +97,62 @@ impl Drop for Lease {
 }
 
 impl Leases {
+    async fn connected(&self) -> Result<PgConnection, LedgerError> {
+        let connecting = async {
+            let mut connection = PgConnection::connect_with(&self.connect).await?;
+            connection.execute(SESSION).await?;
+            Ok(connection)
+        };
+        within(PATIENCE, "connect for leases", connecting).await
+    }
+
     async fn release(&self, key: i64, generation: u64) {
         let mut session = self.session.lock().await;
         session.held.remove(&key);
-        if session.generation == generation
-            && let Err(error) = session.ask("SELECT pg_advisory_unlock($1)", key).await
-        {
+        // What an earlier connection held went with it.
+        if session.generation != generation {
+            return;
+        }
+        let query = sqlx::query("SELECT pg_advisory_unlock($1)").bind(key);
+        if let Err(error) = session.ask(query, |row| row.try_get::<bool, _>(0)).await {
             tracing::debug!(error = %error, "ledger.lease.lost");
         }
     }
 }
 
+/// Lets the database hear of the session for as long as it lives.
+async fn beat(leases: Weak<Leases>, generation: u64) {
+    loop {
+        tokio::time::sleep(HEARTBEAT).await;
+        let Some(leases) = leases.upgrade() else { return };
+        let mut session = leases.session.lock().await;
+        if session.generation != generation || !session.is_alive().await {
+            return;
+        }
+    }
+}
+
 impl Session {
-    /// Asks one yes-or-no question; a failure closes the connection and so gives up every lease.
-    async fn ask(&mut self, sql: &'static str, key: i64) -> Result<bool, LedgerError> {
+    /// Takes the first of these keys that nobody has. The planner has no reason to try the others.
+    async fn try_lock(&mut self, keys: &[i64]) -> Result<Option<i64>, LedgerError> {
+        let sql = "SELECT (SELECT key FROM unnest($1::bigint[]) AS key WHERE pg_try_advisory_lock(key) LIMIT 1)";
+        self.ask(sqlx::query(sql).bind(keys), |row| row.try_get(0)).await
+    }
+
+    async fn is_alive(&mut self) -> bool {
+        self.ask(sqlx::query("SELECT true"), |row| row.try_get(0)).await.unwrap_or(false)
+    }
+
+    /// Asks one question; a failure closes the connection and so gives up every lease.
+    async fn ask<T>(
+        &mut self,
+        query: sqlx::query::Query<'_, sqlx::Postgres, sqlx::postgres::PgArguments>,
+        read: impl FnOnce(sqlx::postgres::PgRow) -> Result<T, sqlx::Error>,
+    ) -> Result<T, LedgerError> {
         let Some(connection) = self.connection.as_mut() else {
             return Err(LedgerError::Unavailable { operation: "lease", detail: "not connected".to_owned() });
         };
-        let query = sqlx::query(sql).bind(key);
-        let answer = within(PATIENCE, "lease", async { query.fetch_one(connection).await?.try_get(0) }).await;
+        let answer = within(PATIENCE, "lease", async { read(query.fetch_one(connection).await?) }).await;
         if answer.is_err() {
             self.connection = None;
             self.generation += 1;

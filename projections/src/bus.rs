@@ -49,6 +49,10 @@ impl Bus {
         self.client.connection_state() == async_nats::connection::State::Connected
     }
 
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
     pub(crate) fn context(&self) -> &Context {
         &self.context
     }

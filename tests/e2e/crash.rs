@@ -7,7 +7,11 @@ use crate::world::{Api, SlowServer, World, until};
 
 /// Lets built-in fetches reach a server on loopback, registered as idempotent or not.
 pub async fn fetchable(alice: &Api, idempotent: bool) -> SlowServer {
-    let slow = SlowServer::start().await;
+    fetchable_from(SlowServer::start().await, alice, idempotent).await
+}
+
+/// The same for a server that is there.
+pub async fn fetchable_from(slow: SlowServer, alice: &Api, idempotent: bool) -> SlowServer {
     let endpoint = format!("127.0.0.1:{}", slow.port);
     enact(alice, |body| body["data"]["config"]["network"]["allowed_endpoints"] = json!([endpoint])).await;
     let mut tools = alice.get("/v1/tools").await.expect(200);

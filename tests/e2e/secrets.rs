@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use crate::law::enact;
-use crate::world::{World, output, until};
+use crate::world::{Api, World, output, until};
 
 /// Printable, and written differently in every encoding.
 const TOKEN: &str = "tok/EN+ \"7\"=&%?~secretive<value>";
@@ -148,6 +148,19 @@ fn settings(world: &World, port: u16) -> std::path::PathBuf {
     file
 }
 
+/// A client that posts what it should not have seen.
+async fn post_result_of_client(alice: &Api) {
+    let tool = json!({"name": "theirs", "schema": {}, "executor": "client", "risk": "low"});
+    alice.post("/v1/tools", &tool).await.expect(201);
+    let run = alice.start_client_run().await;
+    let call = alice.post(&format!("/v1/runs/{run}/tool-calls"), &json!({"tool": "theirs"})).await.expect(201);
+    let path = format!("/v1/runs/{run}/tool-calls/{}/result", call["call"].as_str().unwrap());
+    let posted = json!({"succeeded": true, "output": {"said": format!("it is {TOKEN}")}});
+    alice.post(&path, &posted).await.expect(200);
+    let events = json!(alice.events(&run).await).to_string();
+    assert!(events.contains("it is [redacted: secret token]"), "{events}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn planted_secrets_are_found_nowhere() {
     let mut world = World::new().await;
@@ -190,6 +203,7 @@ async fn planted_secrets_are_found_nowhere() {
     assert!(output(&ended, "search").to_string().contains("[redacted: secret token]"));
     assert_eq!(ended["state"]["results"]["write"]["status"], "succeeded", "{ended:#}");
 
+    post_result_of_client(&alice).await;
     let head = world.head().await;
     until("the view has the end of the run", async || {
         let view = world.views().get(&"default".parse().unwrap(), &run).await.unwrap();

@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 use xagent_commands::{
-    Caller, Commands, CommandsOptions, Executor, Law, PlannerRequest, Resolver, Resolving, RunRequest, ToolSettings,
-    Toolkit, Worker, WorkerOptions,
+    Caller, Commands, CommandsOptions, Executor, Law, NoQueue, PlannerRequest, Resolver, Resolving, RunRequest,
+    ToolSettings, Toolkit, Worker, WorkerOptions,
 };
-use xagent_domain::run::{Run, RunStatus};
+use xagent_domain::run::{Priority, Run, RunStatus};
 use xagent_domain::{Limits, Principal, Tenant};
 use xagent_policies::{Bundle, Embedded};
 use xagent_tests::Now;
@@ -182,6 +182,7 @@ async fn fetched(bare: &Bare, resolver: Arc<Rebinding>, port: u16) -> Run {
         resolver,
         model: None,
         upstream_programs: Vec::new(),
+        kit: None,
     };
     let commands = Commands::new(executor, engine, options);
     commands.bring_law_into_force(law_bundle).await.unwrap();
@@ -192,11 +193,13 @@ async fn fetched(bare: &Bare, resolver: Arc<Rebinding>, port: u16) -> Run {
     let url = format!("http://rebinding.example:{port}/");
     let plan = json!({"steps": [{"id": "fetch", "tool": "http_fetch", "arguments": {"url": url}}]});
     let planner = PlannerRequest::Scripted(serde_json::from_value(plan).unwrap());
-    let request = RunRequest { agent: "a".into(), goal: "g".into(), planner, workspace: None };
+    let request =
+        RunRequest { agent: "a".into(), goal: "g".into(), planner, workspace: None, priority: Priority::Normal };
     let run = commands.start_run(&caller, request).await.unwrap().run.to_string();
     let kit = Toolkit::new(ToolSettings::default(), Err(xagent_sandbox::SandboxError::Stopped));
     let stop = CancellationToken::new();
-    let worker = tokio::spawn(Worker::new(commands, kit, WorkerOptions::default()).run(stop.clone()));
+    let worker =
+        tokio::spawn(Worker::new(commands, kit, WorkerOptions::default()).run(Arc::new(NoQueue), stop.clone()));
     let ended = until("the run has ended", async || {
         let run = bare.ledger.load::<Run>(&tenant, &run).await.unwrap().state;
         (run.status() != RunStatus::Running).then_some(run)

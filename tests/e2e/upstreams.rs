@@ -129,6 +129,28 @@ async fn an_upstream_killed_in_the_middle_of_a_call_interrupts_that_call_alone()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_idempotent_call_whose_upstream_is_killed_is_made_again() {
+    let Some(tools) = McpTools::find("a killed upstream of an idempotent tool") else { return };
+    let world = world_for(&tools).await;
+    let alice = world.everything("alice");
+    let mark = world.workspace.join("again").display().to_string();
+    let long = "trigger-long-running-operation";
+    declare(&alice, &tools, "every", "mcp-server-everything", &["stdio", &mark], &[]).await;
+    let said = json!({"risk": "low", "idempotent": true, "consequential": false, "reads_untrusted": true});
+    let found = alice.post("/v1/upstreams/every/discover", &json!({"tools": {long: said}})).await.expect(200);
+    let long = texts(&found["registered"])[0].to_owned();
+    let plan = steps(&[(long.as_str(), json!({"duration": 4, "steps": 2}))]);
+    let run = alice.start_plan(plan, &world.workspace).await;
+    let started = async || (alice.count(&run, "ToolCallStarted").await == 1).then_some(());
+    until("the long call is under way", started).await;
+    kill(until("its process is there", async || process_with(&mark)).await);
+    let ended = alice.run_ended(&run).await;
+    assert_eq!(ended["state"]["results"]["s0"]["status"], "succeeded", "{ended:#}");
+    assert_eq!((alice.count(&run, "ToolCallStarted").await, alice.count(&run, "ToolCallCompleted").await), (2, 1));
+    assert!(world.xagent(&["replay", &run]).await.status.success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_tool_that_describes_itself_otherwise_is_not_called_until_it_is_accepted() {
     let Some(tools) = McpTools::find("tool poisoning") else { return };
     let folder = folder("described-");

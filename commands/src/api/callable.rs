@@ -3,7 +3,7 @@
 use serde_json::json;
 use uuid::Uuid;
 use xagent_domain::governed::{Governed, Refusal};
-use xagent_domain::run::{Act, Executor, PlannerSpec, Propose, Resources, Run, RunEvent};
+use xagent_domain::run::{Act, Executor, PlannerSpec, Priority, Propose, Resources, Run, RunEvent};
 use xagent_domain::tool::Registration;
 use xagent_domain::{
     ApprovalId, CallId, CanonicalJson, Context, Decider, GoalId, Inquiry, Principal, RunId, Usage, command_inquiry,
@@ -70,6 +70,7 @@ pub(super) fn new_run(principal: &Principal) -> Run {
         principal: principal.clone(),
         planner: PlannerSpec::Client,
         workspace: None,
+        priority: Priority::Normal,
     });
     run.evolve(&RunEvent::GoalSet { goal: GoalId::new(nobody), parent: None, text: String::new() });
     run

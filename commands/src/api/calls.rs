@@ -131,7 +131,7 @@ impl Commands {
         Err(refusal.into())
     }
 
-    /// Records the outcome of a call that its client executed.
+    /// Records the outcome of a call that its client executed, without the values of secrets that this server knows.
     pub async fn post_result(
         &self,
         caller: &Caller,
@@ -141,7 +141,11 @@ impl Commands {
         output: &Value,
         duration_us: u64,
     ) -> Result<Done, CommandError> {
-        let output = CanonicalJson::of_value(output).map_err(|e| InvalidInput::new("/output", e.to_string()))?;
+        let output = match &self.options.kit {
+            Some(kit) => kit.redacted(output.clone()).await.map_err(|error| InvalidInput::new("/output", error))?,
+            None => output.clone(),
+        };
+        let output = CanonicalJson::of_value(&output).map_err(|e| InvalidInput::new("/output", e.to_string()))?;
         let body = json!({
             "call": call, "duration_us": duration_us, "output": output.digest(), "run": run, "succeeded": succeeded,
         });

@@ -37,7 +37,7 @@ pub use upstreams::{Discovered, Discovery, Trusted};
 use crate::governed::{Executed, Request};
 use crate::planner::ModelServer;
 use crate::tool::Upstreams;
-use crate::{Catalog, CommandError, Executor, Ids, InvalidInput, Resolver};
+use crate::{Catalog, CommandError, Executor, Ids, InvalidInput, Resolver, Toolkit};
 
 /// Who commands, and what makes the command repeatable.
 #[derive(Clone, Debug)]
@@ -65,6 +65,8 @@ pub struct CommandsOptions {
     pub model: Option<ModelServer>,
     /// Programs that may be started as upstream MCP servers.
     pub upstream_programs: Vec<PathBuf>,
+    /// Whose secrets are taken out of results that clients post; none where there are none.
+    pub kit: Option<Toolkit>,
 }
 
 /// A command that went through.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::json;
-use xagent_domain::run::{Act, Call, CallStatus, Run, RunStatus};
+use xagent_domain::run::{Act, Call, CallStatus, Priority, Run, RunStatus};
 use xagent_domain::{CanonicalJson, CommandId, Decider, IdError, RunId, Tenant};
 use xagent_ledger::LedgerError;
 
@@ -35,6 +35,7 @@ impl Commands {
                 goal: format!("what the MCP client `{client}` calls tools for"),
                 planner: PlannerRequest::Client,
                 workspace: workspace.map(str::to_owned),
+                priority: Priority::Normal,
             };
             let started = match self.start(&Caller { key: Some(key), ..caller.clone() }, request).await {
                 // Somebody took the key for something else: the next one will do.

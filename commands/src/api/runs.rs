@@ -5,7 +5,7 @@ use std::path::Path;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
-use xagent_domain::run::{Act, Plan, PlannerSpec, RecordedSpec, Run, Start};
+use xagent_domain::run::{Act, Plan, PlannerSpec, Priority, RecordedSpec, Run, Start};
 use xagent_domain::{Blob, CanonicalJson, Content, GoalId, RunId};
 use xagent_ledger::Receipt;
 
@@ -27,6 +27,8 @@ pub struct RunRequest {
     pub planner: PlannerRequest,
     /// The folder built-in tools are confined to.
     pub workspace: Option<String>,
+    /// How urgent it is among the runs of its tenant.
+    pub priority: Priority,
 }
 
 /// Who is to plan a run.
@@ -80,10 +82,16 @@ impl Commands {
         {
             body[name] = value;
         }
+        let priority = request.priority;
+        let said = (!priority.is_normal()).then(|| priority.to_string());
+        if let Some(said) = &said {
+            body["priority"] = json!(said);
+        }
         let run = RunId::new(self.ids.draw());
         let mut attributes = vec![("agent", request.agent.clone()), ("planner", planner.name().to_owned())];
         attributes.extend(planner.chat().map(|chat| ("model", chat.model.clone())));
         attributes.extend(workspace.clone().map(|folder| ("workspace", folder)));
+        attributes.extend(said.map(|priority| ("priority", priority)));
         let act = Act::Start(Start {
             run,
             agent: request.agent,
@@ -91,6 +99,7 @@ impl Commands {
             goal_text: request.goal,
             planner,
             workspace,
+            priority,
         });
         let subject = Subject { name: "run.start", id: run.to_string(), attributes, body };
         let executed = self.carry_out::<Run>(caller, subject, act, blob.into_iter().collect()).await?;

@@ -66,7 +66,7 @@ impl Toolkit {
     }
 
     /// Takes the values of secrets out of what a tool gave back.
-    pub(super) async fn redacted(&self, mut output: Value) -> Result<Value, String> {
+    pub(crate) async fn redacted(&self, mut output: Value) -> Result<Value, String> {
         let kit = self.clone();
         let redact = tokio::task::spawn_blocking(move || {
             kit.0.secrets.redactor().redact(&mut output);

@@ -1,5 +1,7 @@
 //! Walking one run: perceive (its state), plan, decide, act, and record what came of it, until it waits or ends.
 
+use std::time::{Duration, Instant};
+
 use tracing::Instrument;
 use xagent_domain::run::{Act, Next, PlannerSpec, Run};
 use xagent_domain::{Decider, Metadata};
@@ -8,13 +10,44 @@ use xagent_ledger::{Lease, Loaded};
 use super::{RunKey, Walk, Worker};
 use crate::CommandError;
 
+/// How long a run is walked at a stretch while others may wait for its place.
+const TURN: Duration = Duration::from_secs(1);
+
 /// Where a walk ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Driven {
     /// The run waits for somebody, or has ended.
     Rests,
-    /// Another process has it, or something is away: look again.
-    Later,
+    /// Somebody is to look at it again.
+    Again(Why),
+}
+
+/// Why a run is to be looked at again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Why {
+    /// Another worker has it.
+    Elsewhere,
+    /// Its agent, or the tool it is to call, has no place free.
+    Limit,
+    /// It was walked for long enough, and it is others' turn.
+    Turn,
+    /// The worker stops.
+    Stops,
+    /// Something is away, or this worker cannot ask its model.
+    Trouble,
+}
+
+impl Why {
+    /// As it is measured.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Elsewhere => "elsewhere",
+            Self::Limit => "limit",
+            Self::Turn => "turn",
+            Self::Stops => "stops",
+            Self::Trouble => "trouble",
+        }
+    }
 }
 
 impl Worker {
@@ -23,7 +56,7 @@ impl Worker {
             Ok(driven) => driven,
             Err(error) => {
                 tracing::warn!(run = %walk.key.run, error = %error, "worker.walk.failed");
-                Driven::Later
+                Driven::Again(Why::Trouble)
             }
         }
     }
@@ -34,10 +67,11 @@ impl Worker {
             return Ok(Driven::Rests);
         }
         if !self.can_plan(&run) {
-            return Ok(Driven::Later);
+            return Ok(Driven::Again(Why::Trouble));
         }
         let lease = self.commands.ledger().lease(&format!("run/{}", walk.key.run)).await?;
-        let Some(lease) = lease else { return Ok(Driven::Later) };
+        let Some(lease) = lease else { return Ok(Driven::Again(Why::Elsewhere)) };
+        let Some(_place) = self.place_of_agent(&walk.key, &run).await? else { return Ok(Driven::Again(Why::Limit)) };
         let Loaded { state: run, sequence, .. } =
             self.commands.ledger().load::<Run>(&walk.key.tenant, &walk.key.run).await?;
         let span = tracing::info_span!(
@@ -59,19 +93,38 @@ impl Worker {
     }
 
     async fn steps(&self, walk: &mut Walk, mut run: Run, lease: &Lease) -> Result<Driven, CommandError> {
-        while !walk.stop.is_cancelled() {
-            if !lease.is_held().await {
-                return Ok(Driven::Later);
+        let begin = Instant::now();
+        loop {
+            let next = run.next();
+            if matches!(next, Next::Wait | Next::Done) {
+                return Ok(Driven::Rests);
             }
-            run = match run.next() {
+            if walk.stop.is_cancelled() {
+                return Ok(Driven::Again(Why::Stops));
+            }
+            if !lease.is_held().await {
+                return Ok(Driven::Again(Why::Elsewhere));
+            }
+            if begin.elapsed() >= TURN && self.places.available_permits() == 0 {
+                return Ok(Driven::Again(Why::Turn));
+            }
+            run = match next {
                 Next::Wait | Next::Done => return Ok(Driven::Rests),
                 Next::Start(_) => {
                     let calls = run.startable();
-                    self.perform(walk, run, &calls).await?
+                    match self.perform(walk, run, &calls).await? {
+                        Some(run) => run,
+                        None => return Ok(Driven::Again(Why::Limit)),
+                    }
                 }
-                Next::Retry(call) => self.perform(walk, run, &[call]).await?,
+                Next::Retry(call) => match self.perform(walk, run, &[call]).await? {
+                    Some(run) => run,
+                    None => return Ok(Driven::Again(Why::Limit)),
+                },
                 Next::Interrupt(call) => {
-                    let reason = "its worker is gone, and the tool is not registered as idempotent".to_owned();
+                    let ended = run.status().has_ended();
+                    let why = if ended { "the run has ended" } else { "the tool is not registered as idempotent" };
+                    let reason = format!("its worker is gone, and {why}");
                     self.record(walk, Act::InterruptCall { call, reason }, Vec::new()).await?.state
                 }
                 Next::Propose => self.propose(walk, &run).await?,
@@ -84,7 +137,6 @@ impl Worker {
                 Next::Conclude => self.conclude(walk, &run).await?,
             };
         }
-        Ok(Driven::Rests)
     }
 
     /// A run whose model this process cannot ask is left to one that can.

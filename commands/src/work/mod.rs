@@ -1,9 +1,21 @@
-//! Workers: they find runs with something to do, hold each run's lease, and walk it step by step.
+//! Workers: they take runs with something to do, hold each run's lease, and walk it step by step.
+//!
+//! Runs wait in a queue that all workers share ([`WorkQueue`]). The ledger says what there is to do: one process fills the
+//! queue from it, and while the queue is away every worker reads the ledger itself.
 
+mod carry;
 mod drive;
+mod fair;
+mod follow;
+mod intake;
+mod lanes;
+mod limits;
 mod perform;
 mod plan;
+mod queue;
+mod queuer;
 mod record;
+mod roster;
 mod script;
 mod upstream;
 mod watch;
@@ -14,6 +26,9 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use xagent_domain::Tenant;
+
+pub use limits::Limits;
+pub use queue::{Lane, NoQueue, Offer, QueueError, Taken, Waiting, WorkQueue};
 
 use crate::{Commands, Ids, ToolBox, Toolkit};
 
@@ -28,11 +43,25 @@ pub struct WorkerOptions {
     pub calls: usize,
     /// How long one tool may take.
     pub tool_timeout: Duration,
+    /// How long the steps under way may take when the worker stops.
+    pub drain: Duration,
+    /// How often the ledger is asked for runs that nobody has queued.
+    pub sweep: Duration,
+    /// How much may be at work at once, over all workers.
+    pub limits: Arc<Limits>,
 }
 
 impl Default for WorkerOptions {
     fn default() -> Self {
-        Self { concurrency: 64, tools: 8, calls: 4, tool_timeout: Duration::from_secs(60) }
+        Self {
+            concurrency: 64,
+            tools: 8,
+            calls: 4,
+            tool_timeout: Duration::from_secs(60),
+            drain: Duration::from_secs(20),
+            sweep: Duration::from_secs(15),
+            limits: Arc::default(),
+        }
     }
 }
 
@@ -43,6 +72,8 @@ pub struct Worker {
     toolbox: ToolBox,
     /// One slot per tool at work.
     slots: Arc<Semaphore>,
+    /// One place per run being walked.
+    places: Arc<Semaphore>,
     options: WorkerOptions,
 }
 
@@ -62,11 +93,13 @@ struct Walk {
     ended: CancellationToken,
     /// The worker stops.
     stop: CancellationToken,
+    /// It has to stop now: what is under way is left.
+    given_up: CancellationToken,
 }
 
 impl Walk {
-    fn new(key: RunKey, ended: CancellationToken, stop: CancellationToken) -> Self {
-        Self { key, traceparent: Ids.traceparent(), ended, stop }
+    fn new(key: RunKey, ended: CancellationToken, stop: CancellationToken, given_up: CancellationToken) -> Self {
+        Self { key, traceparent: Ids.traceparent(), ended, stop, given_up }
     }
 
     fn next_step(&mut self, span: &tracing::Span) {
@@ -78,6 +111,7 @@ impl Worker {
     /// A worker that carries its steps out through `commands`, with the tools of `kit`.
     pub fn new(commands: Commands, kit: Toolkit, options: WorkerOptions) -> Self {
         let slots = Arc::new(Semaphore::new(options.tools));
-        Self { commands, toolbox: ToolBox::new(options.tool_timeout, kit), slots, options }
+        let places = Arc::new(Semaphore::new(options.concurrency));
+        Self { commands, toolbox: ToolBox::new(options.tool_timeout, kit), slots, places, options }
     }
 }

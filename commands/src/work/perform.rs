@@ -1,7 +1,7 @@
 //! Performing calls: commit each attempt, make its permit from what was committed, run the tools, record their outcomes in
 //! the order the calls were planned in.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::task::JoinHandle;
 use tracing::Instrument;
@@ -21,29 +21,61 @@ const PAGE: u64 = 100;
 /// A tool at work.
 struct UnderWay {
     call: CallId,
+    /// Whether it may be made again.
+    idempotent: bool,
     task: JoinHandle<Worked>,
 }
 
 /// What a tool gave back, or why that is not known, and how long it took in microseconds.
-type Worked = (Result<ToolResult, String>, u64);
+type Worked = (Result<ToolResult, Unknown>, u64);
+
+/// Why what became of a call is not known.
+enum Unknown {
+    /// It must not be made twice, or was made often enough.
+    Final(String),
+    /// It may be made again, after a pause.
+    Again(Duration),
+}
+
+/// Attempts of an idempotent call of which it is not known what became of them.
+const ATTEMPTS: u32 = 3;
+/// Before a second attempt, longer than an upstream that was lost is left alone at first; doubled before a third.
+const PAUSE: Duration = Duration::from_millis(600);
 
 /// How a tool's work ended.
 enum Ended {
     With(ToolResult, u64),
     Unknown(String),
+    /// The call may be made again, after a pause.
+    Left(Duration),
+}
+
+/// How a call began.
+enum Begun {
+    /// The tool is at work.
+    UnderWay(UnderWay),
+    /// It may not begin, as is recorded.
+    Not,
+    /// As many calls of the tool are under way as may be.
+    Limited,
 }
 
 impl Worker {
-    /// Performs calls that do not depend on each other, a bounded number at once.
-    pub(super) async fn perform(&self, walk: &Walk, run: Run, calls: &[CallId]) -> Result<Run, CommandError> {
+    /// Performs calls that do not depend on each other, a bounded number at once. None where a limit lets none of them begin.
+    pub(super) async fn perform(&self, walk: &Walk, run: Run, calls: &[CallId]) -> Result<Option<Run>, CommandError> {
         let mut under_way = Vec::new();
         let mut state = run;
-        let mut failed = None;
+        let (mut failed, mut limited) = (None, 0);
         for call in calls.iter().take(self.options.calls) {
             match self.begin(walk, &state, *call).await {
-                Ok((run, begun)) => {
+                Ok((run, Begun::UnderWay(begun))) => {
                     state = run;
-                    under_way.extend(begun);
+                    under_way.push(begun);
+                }
+                Ok((run, Begun::Not)) => state = run,
+                Ok((run, Begun::Limited)) => {
+                    state = run;
+                    limited += 1;
                 }
                 // Somebody paused or ended the run, or the ledger is away: what has begun is brought to its end.
                 Err(error) => {
@@ -52,6 +84,7 @@ impl Worker {
                 }
             }
         }
+        let none_began = limited > 0 && under_way.is_empty();
         for begun in under_way {
             match self.end(walk, begun).await {
                 Ok(run) => state = run,
@@ -59,25 +92,30 @@ impl Worker {
             }
         }
         match failed {
-            None => Ok(state),
-            Some(CommandError::Refused(Refusal::Conflict { code: "run_status", .. })) => self.state(walk).await,
+            None => Ok((!none_began).then_some(state)),
+            Some(CommandError::Refused(Refusal::Conflict { code: "run_status", .. })) => {
+                self.state(walk).await.map(Some)
+            }
             Some(error) => Err(error),
         }
     }
 
     /// Commits an attempt and sets the tool to work.
-    async fn begin(&self, walk: &Walk, run: &Run, id: CallId) -> Result<(Run, Option<UnderWay>), CommandError> {
-        let Some(call) = run.call(&id).cloned() else { return Ok((run.clone(), None)) };
+    async fn begin(&self, walk: &Walk, run: &Run, id: CallId) -> Result<(Run, Begun), CommandError> {
+        let Some(call) = run.call(&id).cloned() else { return Ok((run.clone(), Begun::Not)) };
         let slot = tokio::select! {
             slot = self.slots.clone().acquire_owned() => slot.ok(),
             // Nothing of a run that has ended is begun: the attempt below is refused.
             () = walk.ended.cancelled() => None,
         };
+        let Some(place) = self.place_of_tool(&walk.key.tenant, &call.tool.name).await? else {
+            return Ok((run.clone(), Begun::Limited));
+        };
         let arguments = self.commands.text_of(&call.arguments).await?;
         let act = Act::StartCall { call: id, arguments: arguments.clone() };
         let started = self.record(walk, act, Vec::new()).await?;
         let Some(permit) = self.permit(walk, &started, &call, arguments).await? else {
-            return Ok((started.state, None));
+            return Ok((started.state, Begun::Not));
         };
         let span = tracing::info_span!(
             "execute_tool",
@@ -86,26 +124,31 @@ impl Worker {
             "gen_ai.tool.call.id" = %id,
             "otel.status_code" = tracing::field::Empty,
         );
-        let (worker, key) = (self.clone(), walk.key.clone());
+        let (worker, key, idempotent) = (self.clone(), walk.key.clone(), call.tool.idempotent);
         let work = async move {
             let clock = Instant::now();
             let result = worker.call(&key, &call, permit).await;
-            drop(slot);
+            drop((slot, place));
             if !result.as_ref().is_ok_and(|result| result.succeeded) {
                 tracing::Span::current().record("otel.status_code", "ERROR");
             }
             measured::called(result.as_ref().ok().map(|result| result.succeeded), clock.elapsed());
             (result, u64::try_from(clock.elapsed().as_micros()).unwrap_or(u64::MAX))
         };
-        Ok((started.state, Some(UnderWay { call: id, task: tokio::spawn(work.instrument(span)) })))
+        let task = tokio::spawn(work.instrument(span));
+        Ok((started.state, Begun::UnderWay(UnderWay { call: id, idempotent, task })))
     }
 
     /// Makes a call; an error says why its outcome is not known, and then it must not be made twice.
-    async fn call(&self, key: &RunKey, call: &Call, permit: Allowed<ToolCall>) -> Result<ToolResult, String> {
+    async fn call(&self, key: &RunKey, call: &Call, permit: Allowed<ToolCall>) -> Result<ToolResult, Unknown> {
         match call.tool.executor {
             Executor::Upstream => match self.call_upstream(key, call, permit).await {
                 Ok(result) => Ok(result),
-                Err(UpstreamError::Unknown(reason)) if !call.tool.idempotent => Err(reason),
+                Err(UpstreamError::Unknown(reason)) if !call.tool.idempotent => Err(Unknown::Final(reason)),
+                Err(UpstreamError::Unknown(reason)) if call.attempts + 1 < ATTEMPTS => {
+                    tracing::info!(tool = call.tool.name, attempt = call.attempts + 1, reason, "worker.call.again");
+                    Err(Unknown::Again(PAUSE * (1 << call.attempts)))
+                }
                 Err(error) => Ok(ToolResult::of(Err(error.to_string()))),
             },
             Executor::Builtin | Executor::Client => Ok(self.toolbox.run(permit).await),
@@ -121,6 +164,13 @@ impl Worker {
                 under_way.task.abort();
                 Ended::of(under_way.task.await, "the run ended while the tool was at work")
             }
+            () = walk.given_up.cancelled() => {
+                under_way.task.abort();
+                match Ended::of(under_way.task.await, "its worker had to stop while the tool was at work") {
+                    Ended::Unknown(_) if under_way.idempotent => Ended::Left(Duration::ZERO),
+                    ended => ended,
+                }
+            }
         };
         let call = under_way.call;
         match ended {
@@ -128,6 +178,14 @@ impl Worker {
             Ended::Unknown(reason) => {
                 let act = Act::InterruptCall { call, reason };
                 self.record_closing(walk, act, Vec::new()).await
+            }
+            Ended::Left(pause) => {
+                tokio::select! {
+                    () = tokio::time::sleep(pause) => {}
+                    () = walk.ended.cancelled() => {}
+                    () = walk.stop.cancelled() => {}
+                }
+                self.state(walk).await
             }
         }
     }
@@ -211,7 +269,8 @@ impl Ended {
     fn of(done: Result<Worked, tokio::task::JoinError>, otherwise: &str) -> Self {
         match done {
             Ok((Ok(result), duration_us)) => Self::With(result, duration_us),
-            Ok((Err(reason), _)) => Self::Unknown(reason),
+            Ok((Err(Unknown::Final(reason)), _)) => Self::Unknown(reason),
+            Ok((Err(Unknown::Again(pause)), _)) => Self::Left(pause),
             Err(error) if error.is_panic() => Self::Unknown("the tool broke off".to_owned()),
             Err(_) => Self::Unknown(otherwise.to_owned()),
         }

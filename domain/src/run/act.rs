@@ -1,6 +1,6 @@
 //! What may be asked of a run.
 
-use super::{ArgumentUse, Consultation, GoalChange, PlannerSpec, Resources, ToolFacts, ToolOutcome};
+use super::{ArgumentUse, Consultation, GoalChange, PlannerSpec, Priority, Resources, ToolFacts, ToolOutcome};
 use crate::{ApprovalId, CallId, CanonicalJson, Content, GoalId, RunId};
 
 /// Begin a run.
@@ -18,6 +18,8 @@ pub struct Start {
     pub planner: PlannerSpec,
     /// The folder tools are confined to.
     pub workspace: Option<String>,
+    /// How urgent it is.
+    pub priority: Priority,
 }
 
 /// Propose a tool call.

@@ -157,6 +157,7 @@ impl Run {
             principal: intent.principal.clone(),
             planner: start.planner.clone(),
             workspace: start.workspace.clone(),
+            priority: start.priority,
         };
         Ok(vec![started, RunEvent::GoalSet { goal: start.goal, parent: None, text: start.goal_text.clone() }])
     }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ArgumentUse, Consultation, Executor, PlannerSpec, Resources, ToolFacts, ToolOutcome};
+use super::{ArgumentUse, Consultation, Executor, PlannerSpec, Priority, Resources, ToolFacts, ToolOutcome};
 use crate::{ApprovalId, CallId, Content, DecisionId, DecisionMade, Digest, Event, GoalId, Part, Principal, RunId};
 
 /// A fact about a run.
@@ -22,6 +22,9 @@ pub enum RunEvent {
         planner: PlannerSpec,
         /// The folder its tools are confined to; none for runs whose client executes.
         workspace: Option<String>,
+        /// How urgent it is.
+        #[serde(default, skip_serializing_if = "Priority::is_normal")]
+        priority: Priority,
     },
     /// A goal was set.
     GoalSet {
@@ -194,6 +197,7 @@ impl Event for RunEvent {
         match self {
             Self::DecisionMade(_) => DecisionMade::VERSION,
             Self::PlannerConsulted(consultation) => consultation.version(),
+            Self::RunStarted { priority: Priority::High | Priority::Low, .. } => "3",
             Self::RunStarted { planner: PlannerSpec::Chat(_) | PlannerSpec::Recorded(_), .. } => "2",
             _ => "1",
         }

@@ -10,12 +10,13 @@ impl Run {
     pub(super) fn apply(&mut self, event: &RunEvent) {
         match event {
             RunEvent::DecisionMade(decision) => self.decided(decision),
-            RunEvent::RunStarted { run, agent, principal, planner, workspace } => {
+            RunEvent::RunStarted { run, agent, principal, planner, workspace, priority } => {
                 self.id = Some(*run);
                 self.agent.clone_from(agent);
                 self.principal = Some(principal.clone());
                 self.planner = Some(planner.clone());
                 self.workspace.clone_from(workspace);
+                self.priority = *priority;
                 self.status = RunStatus::Running;
             }
             RunEvent::GoalSet { goal, parent, text } => {

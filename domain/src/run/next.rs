@@ -1,6 +1,6 @@
 //! What a worker is to do next with a run: a pure function of its state.
 
-use super::{CallStatus, Executor, PlannerSpec, Run, RunStatus};
+use super::{Call, CallStatus, Executor, PlannerSpec, Run, RunStatus};
 use crate::CallId;
 
 /// The next act of the loop.
@@ -28,12 +28,15 @@ impl Run {
     /// What to do next. A call found started here belongs to a worker that is gone, for the one that
     /// asks holds the run's lease and records each outcome before it asks again.
     pub fn next(&self) -> Next {
-        if self.status.has_ended() || self.status == RunStatus::NotStarted {
+        if self.status.has_ended() {
+            // Nothing of a run that has ended is made again, whatever the tool is registered as.
+            return self.left_started().map_or(Next::Done, |call| Next::Interrupt(call.id));
+        }
+        if self.status == RunStatus::NotStarted {
             return Next::Done;
         }
         let running = self.status == RunStatus::Running;
-        let mut ours = self.open.values().filter(|call| call.tool.executor != Executor::Client);
-        if let Some(left) = ours.find(|call| call.status == CallStatus::Started) {
+        if let Some(left) = self.left_started() {
             match (left.tool.idempotent, running) {
                 (false, _) => return Next::Interrupt(left.id),
                 (true, true) => return Next::Retry(left.id),
@@ -54,5 +57,11 @@ impl Run {
         }
         let planned = self.planner.as_ref().is_some_and(|planner| *planner != PlannerSpec::Client);
         if planned && self.open.is_empty() { Next::Consult } else { Next::Wait }
+    }
+
+    /// A call of ours that has started.
+    fn left_started(&self) -> Option<&Call> {
+        let left = |call: &&Call| call.tool.executor != Executor::Client && call.status == CallStatus::Started;
+        self.open.values().find(left)
     }
 }

@@ -6,7 +6,7 @@ use rpds::RedBlackTreeMapSync;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Approval, Call, CallStatus, Memory, PlannedCall, PlannerSpec, Spent, Trust};
+use super::{Approval, Call, CallStatus, Memory, PlannedCall, PlannerSpec, Priority, Spent, Trust};
 use crate::{ApprovalId, CallId, Content, GoalId, Principal, Reason, RunId};
 
 /// Where a run stands.
@@ -103,6 +103,9 @@ pub struct Run {
     pub(super) principal: Option<Principal>,
     pub(super) planner: Option<PlannerSpec>,
     pub(super) workspace: Option<String>,
+    /// How urgent it is.
+    #[serde(default, skip_serializing_if = "Priority::is_normal")]
+    pub(super) priority: Priority,
     pub(super) status: RunStatus,
     pub(super) goals: Vec<Goal>,
     #[schemars(with = "BTreeMap<CallId, Call>")]
@@ -172,6 +175,11 @@ impl Run {
     /// The folder tools are confined to.
     pub fn workspace(&self) -> Option<&str> {
         self.workspace.as_deref()
+    }
+
+    /// How urgent it is.
+    pub fn priority(&self) -> Priority {
+        self.priority
     }
 
     /// Where it stands.

@@ -41,6 +41,7 @@ mod tools;
 mod tools_file;
 mod up;
 mod verify;
+mod worker;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

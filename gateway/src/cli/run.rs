@@ -25,6 +25,16 @@ enum Planner {
     Recorded,
 }
 
+/// How urgent a run is.
+#[derive(Clone, Copy, ValueEnum)]
+enum Urgency {
+    /// Before all others
+    High,
+    Normal,
+    /// After all others
+    Low,
+}
+
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Run {
@@ -73,6 +83,9 @@ pub struct Run {
     /// The agent's name
     #[arg(long, default_value = "cli")]
     agent: String,
+    /// How urgent it is among the runs of its tenant
+    #[arg(long, value_enum, default_value_t = Urgency::Normal, value_name = "PRIORITY")]
+    priority: Urgency,
     /// The folder its tools are confined to
     #[arg(long, default_value = ".")]
     workspace: PathBuf,
@@ -131,6 +144,11 @@ impl Run {
             }
             Planner::Chat => body["planner"] = json!({"chat": self.chat()}),
             Planner::Recorded => body["planner"] = json!({"recorded": {"run": self.from}}),
+        }
+        match self.priority {
+            Urgency::High => body["priority"] = json!("high"),
+            Urgency::Low => body["priority"] = json!("low"),
+            Urgency::Normal => {}
         }
         Ok(body)
     }

@@ -18,6 +18,7 @@ use super::mcp::McpArgs;
 use super::model::ModelArgs;
 use super::streams::StreamArgs;
 use super::tools_file::ToolsFile;
+use super::worker::{RoleArgs, WorkerArgs};
 use super::{CliError, Context, Home};
 use crate::access::Secret;
 use crate::configuration::Configuration;
@@ -66,9 +67,14 @@ fn missing(server: &str, variable: &str) -> CliError {
 }
 
 #[derive(Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Serve {
     #[command(flatten)]
     servers: Servers,
+    #[command(flatten)]
+    roles: RoleArgs,
+    #[command(flatten)]
+    worker: WorkerArgs,
     /// Where to listen; port 0 takes a free one
     #[arg(long, env = "XAGENT_LISTEN", default_value = "127.0.0.1:7117", value_name = "ADDRESS")]
     listen: SocketAddr,
@@ -108,6 +114,12 @@ pub struct Serve {
     approval_ttl_s: u32,
 }
 
+const EXAMPLES: &str = "Examples:
+  xagent serve --workspace /srv/work                         everything in one process
+  xagent serve --roles api,relay,projector                   all but the work
+  xagent serve --roles worker --workspace /srv/work          one more worker; start as many as you need
+  xagent serve --roles worker --tool-limit http_fetch=4      at most four fetches of a tenant at once, whoever makes them";
+
 impl Serve {
     pub async fn run(self, context: &Context) -> Result<ExitCode, CliError> {
         let telemetry = log_to(std::io::stderr)?;
@@ -133,16 +145,21 @@ impl Serve {
             upstream_programs: self.mcp.upstream_programs,
             metrics_listen: self.metrics_listen,
             approval_ttl_s: self.approval_ttl_s,
+            roles: self.roles.roles(),
+            worker: self.worker.options(),
         };
         let server = start(&configuration).await?;
         let scheme = if configuration.tls.is_some() { "https" } else { "http" };
-        let url = format!("{scheme}://{}", server.address);
+        let url = server.address.map(|address| format!("{scheme}://{address}"));
+        let roles = configuration.roles.names();
         let metrics = server.metrics.map(|address| format!("http://{address}/metrics"));
         match context.json {
-            true => say!("{}", json!({"url": url, "metrics": metrics})),
+            true => say!("{}", json!({"url": url, "metrics": metrics, "roles": roles})),
             false => {
                 let metrics = metrics.map(|metrics| format!("; metrics at {metrics}")).unwrap_or_default();
-                say!("Listening on {url}{metrics}; Ctrl-C stops.");
+                let doing =
+                    url.map_or_else(|| format!("Running as {}", roles.join(", ")), |url| format!("Listening on {url}"));
+                say!("{doing}{metrics}; Ctrl-C stops.");
             }
         }
         asked_to_stop().await?;

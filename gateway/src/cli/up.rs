@@ -31,8 +31,9 @@ use super::story::{Step, steps, tell};
 use super::streams::StreamArgs;
 use super::terminal::Paint;
 use super::tools_file::ToolsFile;
+use super::worker::WorkerArgs;
 use super::{CliError, Context};
-use crate::configuration::Configuration;
+use crate::configuration::{Configuration, Roles};
 use crate::sample::REPO_REVIEW;
 use crate::telemetry::Telemetry;
 
@@ -63,6 +64,8 @@ pub struct Up {
     limits: LimitArgs,
     #[command(flatten)]
     mcp: McpArgs,
+    #[command(flatten)]
+    worker: WorkerArgs,
     /// The folder the sample run reviews, and the only one runs may work in
     #[arg(long, default_value = ".", value_name = "DIR")]
     workspace: PathBuf,
@@ -98,7 +101,8 @@ impl Up {
         xagent_ledger::migrate(stack.postgres_url()).await?;
         let configuration = self.configuration(context, &stack)?;
         let server = start(&configuration).await?;
-        let url = format!("http://{}", server.address);
+        let address = server.address.ok_or_else(|| CliError::new("the server does not listen", "report this"))?;
+        let url = format!("http://{address}");
         context.home.remember(&Connection {
             url: url.clone(),
             database_url: configuration.database_url.clone(),
@@ -150,6 +154,8 @@ impl Up {
             upstream_programs: self.mcp.upstream_programs.clone(),
             metrics_listen: None,
             approval_ttl_s: A_DAY_S,
+            roles: Roles::all(),
+            worker: self.worker.options(),
         })
     }
 }

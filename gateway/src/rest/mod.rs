@@ -13,6 +13,7 @@ mod health;
 mod keys;
 mod ledger;
 mod list;
+mod memory;
 pub mod openapi;
 mod outcome;
 mod query;
@@ -126,6 +127,7 @@ fn governed() -> OpenApiRouter<Doors> {
         .routes(routes!(runs::start))
         .merge(queries())
         .routes(routes!(runs::read))
+        .routes(routes!(memory::memory))
         .routes(routes!(list::events))
         .routes(routes!(list::decisions))
         .routes(routes!(stream::sse::events))

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use xagent_commands::{ChatRequest, CommandError, Done, InvalidInput, PlannerRequest, RunRequest, StartedRun};
 use xagent_domain::RunId;
 use xagent_domain::governed::Refusal;
-use xagent_domain::run::{Plan, Run, RunStatus};
+use xagent_domain::run::{Plan, Priority, Run, RunStatus};
 use xagent_ledger::Receipt;
 
 use super::Doors;
@@ -34,6 +34,9 @@ pub struct StartRun {
     planner: Option<Planner>,
     /// The folder on the server that built-in tools are confined to.
     workspace: Option<String>,
+    /// How urgent it is among the runs of its tenant.
+    #[serde(default)]
+    priority: Priority,
 }
 
 /// Who plans.
@@ -72,7 +75,7 @@ pub async fn start(
     Body_(body): Body_<StartRun>,
 ) -> Result<Accepted<RunStarted>, Problem> {
     let calling = &commanding.calling;
-    let StartRun { agent, goal, plan, planner, workspace } = body;
+    let StartRun { agent, goal, plan, planner, workspace, priority } = body;
     let planner = match (plan, planner) {
         (None, None | Some(Planner::Client)) => PlannerRequest::Client,
         (Some(plan), None) => PlannerRequest::Scripted(plan),
@@ -83,7 +86,7 @@ pub async fn start(
             return Err(calling.problem(CommandError::from(both)));
         }
     };
-    let request = RunRequest { agent, goal, planner, workspace };
+    let request = RunRequest { agent, goal, planner, workspace, priority };
     let started = doors.commands.start_run(&calling.caller, request).await.map_err(|e| calling.problem(e))?;
     let (tenant, location) = (&calling.caller.principal.tenant, format!("/v1/runs/{}", started.run));
     let outcome = match wait.patience() {

@@ -26,6 +26,8 @@ pub struct Wake {
     pub aggregate_id: String,
     /// Which event.
     pub event_type: String,
+    /// Where it is the start of a run: the agent's name and, where it is said, the run's priority.
+    pub started: Option<(String, Option<String>)>,
 }
 
 pub(crate) fn signed(number: u64) -> i64 {
@@ -95,6 +97,10 @@ impl Ledger {
                 tenant: tenant.parse().map_err(|e: xagent_domain::IdError| undecodable("tenant", e))?,
                 aggregate_id: row.try_get("aggregate_id")?,
                 event_type: row.try_get("event_type")?,
+                started: match row.try_get::<Option<String>, _>("agent")? {
+                    Some(agent) => Some((agent, row.try_get("priority")?)),
+                    None => None,
+                },
             })
         })
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 use xagent_domain::governed::{Command, Governed, Refusal};
-use xagent_domain::run::{Act, PlannerSpec, Propose, Resources, Run, RunEvent, Start, ToolOutcome};
+use xagent_domain::run::{Act, PlannerSpec, Priority, Propose, Resources, Run, RunEvent, Start, ToolOutcome};
 use xagent_domain::tool::Registration;
 use xagent_domain::{
     ApprovalId, CallId, CanonicalJson, Content, Context, Decider, DecisionId, Digest, Inquiry, Intent, Limits,
@@ -97,6 +97,7 @@ impl<'a> Trial<'a> {
             goal_text: goal.to_owned(),
             planner: PlannerSpec::Client,
             workspace: None,
+            priority: Priority::Normal,
         };
         trial.act(Act::Start(start), Some(intent("run.start", principal, &[]))).unwrap();
         trial

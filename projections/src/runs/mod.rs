@@ -1,13 +1,15 @@
-//! The view of runs in Redis: each run's folded state, kept by a durable consumer, exactly once by position.
+//! The view of runs in Redis: each run's folded state and its planner's working memory, kept by a durable consumer, exactly once by position.
 
 mod apply;
 mod follow;
+mod memory;
 mod store;
 
 use serde::{Deserialize, Serialize};
 use xagent_domain::run::Run;
 
 pub use follow::RunProjector;
+pub use memory::MemoryView;
 pub use store::RunViews;
 
 /// A run as the view holds it.

@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::{RedisError, Script};
+use serde::de::DeserializeOwned;
 use xagent_domain::Tenant;
 
+use super::memory::shelved;
 use super::{RunView, ViewError};
 
 /// A reader waits this long, then asks the ledger instead.
@@ -23,9 +25,11 @@ const MARKER: &str = "xagent:views:runs:position";
 const APPLY: &str = r"
 if (redis.call('GET', KEYS[1]) or '0') ~= ARGV[1] then return 0 end
 local expiry, listed = ARGV[3], tonumber(ARGV[4])
-for i = 5, #ARGV, 4 do
+for i = 5, #ARGV, 7 do
     local key, list, view, started = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
+    local memory, remembered, forgotten = ARGV[i + 4], ARGV[i + 5], ARGV[i + 6]
     if view == '' then redis.call('DEL', key) else redis.call('SET', key, view, 'EX', expiry) end
+    if remembered == '' then redis.call('DEL', memory) else redis.call('SET', memory, remembered, 'EX', forgotten) end
     if started ~= '' then
         redis.call('ZADD', list, started, key)
         redis.call('ZREMRANGEBYRANK', list, 0, -listed - 1)
@@ -50,6 +54,22 @@ pub(super) struct Change {
     pub started: Option<u64>,
 }
 
+/// What is kept beside a run, under a key of its own; an empty text is not kept.
+pub(super) struct Shelved {
+    pub key: String,
+    pub text: String,
+    pub expiry: Duration,
+}
+
+/// What a key holds.
+pub(super) async fn get<T: DeserializeOwned>(views: &RunViews, key: &str) -> Result<Option<T>, ViewError> {
+    let mut redis = views.redis.clone();
+    let text: Option<String> = within(READ, redis::cmd("GET").arg(key).query_async(&mut redis)).await?;
+    let undecodable =
+        |error: serde_json::Error| ViewError::Undecodable { key: key.to_owned(), detail: error.to_string() };
+    text.map(|text| serde_json::from_str(&text).map_err(undecodable)).transpose()
+}
+
 impl RunViews {
     /// Over the Redis server at `url`, which may be away.
     pub fn connect(url: &str) -> Result<Self, ViewError> {
@@ -69,12 +89,7 @@ impl RunViews {
 
     /// A run, if the view has it.
     pub async fn get(&self, tenant: &Tenant, run: &str) -> Result<Option<RunView>, ViewError> {
-        let key = run_key(tenant, run);
-        let mut redis = self.redis.clone();
-        let text: Option<String> = within(READ, redis::cmd("GET").arg(&key).query_async(&mut redis)).await?;
-        let undecodable =
-            |error: serde_json::Error| ViewError::Undecodable { key: key.clone(), detail: error.to_string() };
-        text.map(|text| serde_json::from_str(&text).map_err(undecodable)).transpose()
+        get(self, &run_key(tenant, run)).await
     }
 
     /// The position up to which every event is in the view.
@@ -90,11 +105,13 @@ impl RunViews {
         let mut call = script.key(MARKER);
         call.arg(from).arg(to).arg(EXPIRY_S).arg(LISTED);
         for change in changes {
+            let memory = shelved(&change.tenant, &change.run, change.view.as_ref())?;
             let view = change.view.as_ref().map(serde_json::to_string).transpose();
             let key = run_key(&change.tenant, &change.run);
             let view = view.map_err(|e| ViewError::Undecodable { key: key.clone(), detail: e.to_string() })?;
             let started = change.started.map(|position| position.to_string()).unwrap_or_default();
             call.arg(key).arg(format!("xagent:{}:runs", change.tenant)).arg(view.unwrap_or_default()).arg(started);
+            call.arg(memory.key).arg(memory.text).arg(memory.expiry.as_secs());
         }
         let mut redis = self.redis.clone();
         Ok(within(WRITE, call.invoke_async::<u32>(&mut redis)).await? == 1)

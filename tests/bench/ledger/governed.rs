@@ -27,6 +27,7 @@ pub async fn commands(url: &str) -> Commands {
         resolver: Arc::new(SystemResolver),
         model: None,
         upstream_programs: Vec::new(),
+        kit: None,
     };
     let commands = Commands::new(executor, engine, options);
     commands.bring_law_into_force(Bundle::stock().unwrap()).await.unwrap();
@@ -58,6 +59,7 @@ impl Pursuit {
             goal: "grow".to_owned(),
             planner: PlannerRequest::Client,
             workspace: None,
+            priority: xagent_domain::run::Priority::Normal,
         };
         let started = commands.start_run(&caller, request).await.unwrap();
         let mut pursuit = Self { run: started.run.parse().unwrap(), caller, calls: 0 };

@@ -141,14 +141,37 @@ impl World {
         String::from_utf8(output.stderr).unwrap()
     }
 
+    /// Starts a process that does nothing but walk runs, and waits until it says that it does.
+    pub async fn worker(&self, set: impl FnOnce(&mut Command)) -> Child {
+        let mut command = Command::new(binary());
+        self.environment(&mut command);
+        set(&mut command);
+        command.args(["--json", "serve", "--roles", "worker", "--workspace"]).arg(&self.workspace);
+        let said = self.started_saying(command).await;
+        assert_eq!(said.1["roles"], serde_json::json!(["worker"]));
+        said.0
+    }
+
+    /// Leaves the work to others than the server.
+    pub async fn without_workers() -> Self {
+        let mut world = Self::new().await;
+        world.restart_with(|serve| _ = serve.env("XAGENT_ROLES", "api,relay,projector")).await;
+        world
+    }
+
     /// Starts a server and reads where it listens.
-    pub async fn started(&self, mut command: Command) -> (Child, String) {
+    pub async fn started(&self, command: Command) -> (Child, String) {
+        let (child, said) = self.started_saying(command).await;
+        (child, said["url"].as_str().unwrap().to_owned())
+    }
+
+    async fn started_saying(&self, mut command: Command) -> (Child, Value) {
         command.stdout(std::process::Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).await.unwrap();
         let said: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: `{line}`"));
-        (child, said["url"].as_str().unwrap().to_owned())
+        (child, said)
     }
 
     /// The server's process.

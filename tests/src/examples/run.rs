@@ -3,8 +3,8 @@
 use serde_json::json;
 use xagent_domain::Digest;
 use xagent_domain::run::{
-    ArgumentRole, ArgumentUse, CodeText, Consultation, Exchange, Executor, PathUse, PlannedCall, PlannerSpec, Proposal,
-    Resources, RunEvent, ToolFacts, ToolOutcome, UrlUse,
+    ArgumentRole, ArgumentUse, CodeText, Consultation, Exchange, Executor, PathUse, PlannedCall, PlannerSpec, Priority,
+    Proposal, Resources, RunEvent, ToolFacts, ToolOutcome, UrlUse,
 };
 
 use super::parts::id;
@@ -21,6 +21,7 @@ impl Examples for RunEvent {
                 principal: parts.principal(),
                 planner: PlannerSpec::Scripted(parts.large("application/json")),
                 workspace: Some("/srv/work".to_owned()),
+                priority: Priority::High,
             },
             "GoalSet" => Self::GoalSet { goal: id("goal"), parent: None, text: "a \"goal\"\n\u{2028}".to_owned() },
             "PlannerConsulted" => Self::PlannerConsulted(consultation(parts)),

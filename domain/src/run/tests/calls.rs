@@ -68,6 +68,18 @@ fn an_outcome_needs_a_start() {
 }
 
 #[test]
+fn a_call_left_started_when_its_run_was_cancelled_is_interrupted_and_never_made_again() {
+    for idempotent in [false, true] {
+        let act = Act::Propose(Box::new(propose(1, tool(Executor::Builtin, idempotent))));
+        let started = Given::scripted_run().after(act).after(start_call(1));
+        let cancelled = started.after(Act::Cancel { reason: "enough".to_owned() });
+        assert_eq!(cancelled.run.next(), Next::Interrupt(call(1)));
+        let interrupted = cancelled.after(Act::InterruptCall { call: call(1), reason: "gone".to_owned() });
+        assert_eq!(interrupted.run.next(), Next::Done);
+    }
+}
+
+#[test]
 fn a_call_left_started_is_interrupted_or_retried_by_its_registration() {
     let left = |idempotent| {
         let act = Act::Propose(Box::new(propose(1, tool(Executor::Builtin, idempotent))));

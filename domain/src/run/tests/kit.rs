@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use uuid::Uuid;
 
 use crate::governed::{Command, Governed, Refusal};
-use crate::run::{Act, Executor, Plan, PlannerSpec, Propose, Resources, Run, RunEvent, Start, ToolFacts, ToolOutcome};
+use crate::run::{
+    Act, Executor, Plan, PlannerSpec, Priority, Propose, Resources, Run, RunEvent, Start, ToolFacts, ToolOutcome,
+};
 use crate::{
     ApprovalId, CallId, CanonicalJson, Content, Context, Decider, DecisionId, Digest, EngineIdentity, Entrypoint,
     Evaluation, GoalId, Inquiry, Intent, Limits, Outcome, Principal, Ruling, RunId, Usage,
@@ -86,6 +88,7 @@ pub fn start(planner: PlannerSpec) -> Act {
         goal_text: "goal".to_owned(),
         planner,
         workspace: None,
+        priority: Priority::Normal,
     })
 }
 

@@ -18,6 +18,7 @@ const LEADS: [Lead; 5] = [
         holds: &[("run", "$response.body#/run")],
         calls: &[
             "read_run",
+            "read_memory",
             "pause_run",
             "resume_run",
             "cancel_run",

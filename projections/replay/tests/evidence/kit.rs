@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::json;
-use xagent_domain::run::{PlannerSpec, Run, RunEvent};
+use xagent_domain::run::{PlannerSpec, Priority, Run, RunEvent};
 use xagent_domain::{
     CanonicalJson, Content, Context, Decider, DecisionMade, Digest, Event, Intent, Limits, Principal, Recorded, Tenant,
     Usage, command_inquiry,
@@ -45,7 +45,14 @@ pub fn ledger_of(honest: bool) -> Vec<Recorded> {
     let goal = "goal_01a20ae0d70b7641ac316fb17cdcdd29".parse().unwrap();
     let (agent, text, reason) = ("agent".to_owned(), "a goal".to_owned(), "enough".to_owned());
     let (id, planner) = (RUN.parse().unwrap(), PlannerSpec::Client);
-    facts.push(RunEvent::RunStarted { run: id, agent, principal: principal(), planner, workspace: None });
+    facts.push(RunEvent::RunStarted {
+        run: id,
+        agent,
+        principal: principal(),
+        planner,
+        workspace: None,
+        priority: Priority::Normal,
+    });
     facts.push(RunEvent::GoalSet { goal, parent: None, text });
     facts.iter().for_each(|fact| run.evolve(fact));
     facts.push(decided(&run, "run.cancel", 2, true));
