@@ -39,6 +39,7 @@ pub fn read<E: Event>(event_type: &str, version: &str, payload: &str) -> Result<
 fn upcaster(event_type: &str, version: &str) -> Option<fn(&mut Value)> {
     match (event_type, version) {
         ("DecisionMade", "1") => Some(decision_made_1),
+        ("EventInherited", "1") => Some(event_inherited_1),
         _ => None,
     }
 }
@@ -47,6 +48,16 @@ fn upcaster(event_type: &str, version: &str) -> Option<fn(&mut Value)> {
 fn decision_made_1(payload: &mut Value) {
     if let Some(Value::Object(evaluation)) = payload.pointer_mut("/DecisionMade/evaluation") {
         evaluation.entry("data").or_insert(Value::Null);
+    }
+}
+
+/// The event that was taken over is of a version of its own.
+fn event_inherited_1(payload: &mut Value) {
+    let Some(inherited) = payload.get_mut("EventInherited") else { return };
+    let version = inherited["version"].as_str().unwrap_or_default().to_owned();
+    let event_type = inherited["event"].as_object().and_then(|event| event.keys().next()).cloned().unwrap_or_default();
+    if let Some(upcast) = upcaster(&event_type, &version) {
+        upcast(&mut inherited["event"]);
     }
 }
 

@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout_at};
 use xagent_domain::{
     Content, DecisionId, Digest, EngineIdentity, Entrypoint, Evaluation, FailureClass, Inquiry, Limits, Outcome, Ruling,
 };
-use xagent_policies::PolicyEngine;
+use xagent_policies::{Bundle, BundleError, Embedded, PolicyEngine};
 
 use crate::{Ids, measured};
 
@@ -20,6 +20,8 @@ const GRACE: Duration = Duration::from_millis(400);
 #[derive(Clone)]
 pub struct Law {
     engine: Arc<dyn PolicyEngine>,
+    /// Holds bundles that are not in force. What they say has no effect but on runs that touch nothing.
+    apart: Arc<Embedded>,
     active: Arc<ArcSwapOption<Digest>>,
     slots: Arc<Semaphore>,
     limits: Limits,
@@ -30,7 +32,17 @@ impl Law {
     /// A law without an active bundle: it denies everything until [`Law::activate`].
     pub fn new(engine: Arc<dyn PolicyEngine>, limits: Limits, concurrency: usize) -> Self {
         let slots = Arc::new(Semaphore::new(concurrency));
-        Self { engine, active: Arc::default(), slots, limits, ids: Ids }
+        Self { engine, apart: Arc::new(Embedded::new(limits)), active: Arc::default(), slots, limits, ids: Ids }
+    }
+
+    /// Takes a bundle that need not be in force.
+    pub(crate) fn take_apart(&self, bundle: &Bundle) -> Result<(), BundleError> {
+        self.apart.load(bundle).map(drop)
+    }
+
+    /// Whether it was taken.
+    pub(crate) fn holds_apart(&self, bundle: &Digest) -> bool {
+        self.apart.holds(bundle)
     }
 
     /// Lets `bundle`, which the engine has loaded, decide from here on.
@@ -49,16 +61,25 @@ impl Law {
 
     /// Asks one question.
     pub async fn ask(&self, inquiry: &Inquiry) -> (Ruling, Option<xagent_domain::Blob>) {
+        self.ask_of(inquiry, None).await
+    }
+
+    /// Asks it of a bundle that need not be in force, where one is named.
+    pub(crate) async fn ask_of(
+        &self,
+        inquiry: &Inquiry,
+        apart: Option<Digest>,
+    ) -> (Ruling, Option<xagent_domain::Blob>) {
         let asked = Instant::now();
-        let evaluation = self.evaluate(inquiry).await;
+        let evaluation = self.evaluate(inquiry, apart).await;
         measured::decided(&evaluation, asked.elapsed());
         let (input, blob) = Content::json(inquiry.input.clone());
         (Ruling { decision: DecisionId::new(self.ids.draw()), input, evaluation }, blob)
     }
 
-    async fn evaluate(&self, inquiry: &Inquiry) -> Evaluation {
+    async fn evaluate(&self, inquiry: &Inquiry, apart: Option<Digest>) -> Evaluation {
         let entrypoint = inquiry.question.entrypoint();
-        let Some(bundle) = self.active() else {
+        let Some(bundle) = apart.or_else(|| self.active()) else {
             let none = Digest::from_bytes([0; 32]);
             return self.failed(none, entrypoint, FailureClass::BundleMissing, "no bundle is active");
         };
@@ -67,7 +88,8 @@ impl Law {
         let Ok(Ok(slot)) = timeout_at(deadline, self.slots.clone().acquire_owned()).await else {
             return self.failed(bundle, entrypoint, FailureClass::EngineUnavailable, "the policy engine is too busy");
         };
-        let (engine, input, rule) = (self.engine.clone(), inquiry.input.clone(), entrypoint.clone());
+        let engine = if apart.is_some() { self.apart.clone() } else { self.engine.clone() };
+        let (input, rule) = (inquiry.input.clone(), entrypoint.clone());
         let answer = tokio::task::spawn_blocking(move || {
             let evaluation = engine.decide(&bundle, &rule, &input);
             drop(slot);

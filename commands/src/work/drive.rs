@@ -41,6 +41,7 @@ impl Worker {
         if !self.can_plan(&run) {
             return Ok(Driven::Later);
         }
+        walk.answering = self.commands.answering(&walk.key.tenant, &run).await?;
         let lease = self.commands.ledger().lease(&format!("run/{}", walk.key.run)).await?;
         let Some(lease) = lease else { return Ok(Driven::Later) };
         let mut run = self.state(walk).await?;

@@ -1,5 +1,6 @@
 //! Workers: they find runs with something to do, hold each run's lease, and walk it step by step.
 
+mod answer;
 mod drive;
 mod perform;
 mod plan;
@@ -15,6 +16,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use xagent_domain::Tenant;
 
+use crate::fork::Answering;
 use crate::{Commands, Ids, ToolBox, Toolkit};
 
 /// Bounds of a worker.
@@ -62,11 +64,13 @@ struct Walk {
     ended: CancellationToken,
     /// The worker stops.
     stop: CancellationToken,
+    /// What answers calls in the place of tools, where the run continues another one.
+    answering: Option<Answering>,
 }
 
 impl Walk {
     fn new(key: RunKey, ended: CancellationToken, stop: CancellationToken) -> Self {
-        Self { key, traceparent: Ids.traceparent(), ended, stop }
+        Self { key, traceparent: Ids.traceparent(), ended, stop, answering: None }
     }
 
     fn next_step(&mut self) {

@@ -68,6 +68,9 @@ impl Worker {
     /// Commits an attempt and sets the tool to work.
     async fn begin(&self, walk: &Walk, run: &Run, id: CallId) -> Result<(Run, Option<UnderWay>), CommandError> {
         let Some(call) = run.call(&id).cloned() else { return Ok((run.clone(), None)) };
+        if let Some(answered) = self.answer_call(walk, run, &call).await? {
+            return Ok((answered, None));
+        }
         let slot = tokio::select! {
             slot = self.slots.clone().acquire_owned() => slot.ok(),
             // Nothing of a run that has ended is begun: the attempt below is refused.
@@ -184,12 +187,12 @@ impl Worker {
         let output = CanonicalJson::of_value(&result.output);
         let output = output.map_err(|error| InvalidInput::new("/output", error.to_string()))?;
         let (output, blob) = Content::json(output);
-        let outcome = ToolOutcome { succeeded: result.succeeded, output };
+        let outcome = ToolOutcome { succeeded: result.succeeded, output, recording: None };
         let act = Act::CompleteCall { call, outcome, duration_us };
         self.record_closing(walk, act, blob.into_iter().collect()).await
     }
 
-    async fn record_closing(
+    pub(super) async fn record_closing(
         &self,
         walk: &Walk,
         act: Act,

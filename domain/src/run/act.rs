@@ -1,7 +1,7 @@
 //! What may be asked of a run.
 
-use super::{ArgumentUse, Consultation, GoalChange, PlannerSpec, Resources, ToolFacts, ToolOutcome};
-use crate::{ApprovalId, CallId, CanonicalJson, Content, GoalId, RunId};
+use super::{ArgumentUse, Consultation, GoalChange, PlannerSpec, Resources, RunEvent, ToolFacts, ToolOutcome};
+use crate::{ApprovalId, CallId, CanonicalJson, Content, Digest, GoalId, RunId};
 
 /// Begin a run.
 #[derive(Clone, Debug)]
@@ -18,6 +18,34 @@ pub struct Start {
     pub planner: PlannerSpec,
     /// The folder tools are confined to.
     pub workspace: Option<String>,
+}
+
+/// Continue another run.
+#[derive(Clone, Debug)]
+pub struct Fork {
+    /// The run that continues it.
+    pub start: Start,
+    /// The other run.
+    pub from: RunId,
+    /// Its events up to where it is left, in order from the first; there is at least one.
+    pub history: Vec<Past>,
+    /// Ids for its sub-goals, as many as it has set.
+    pub goals: Vec<GoalId>,
+    /// The bundle tool calls are decided by; none for the one in force.
+    pub law: Option<Digest>,
+    /// Whether calls without a recording are made.
+    pub live: bool,
+}
+
+/// An event of a run, with its place.
+#[derive(Clone, Debug)]
+pub struct Past {
+    /// Its sequence.
+    pub sequence: u64,
+    /// Its position.
+    pub position: u64,
+    /// What it says.
+    pub event: RunEvent,
 }
 
 /// Propose a tool call.
@@ -46,6 +74,8 @@ pub struct Propose {
 pub enum Act {
     /// Begin.
     Start(Start),
+    /// Begin as the continuation of another run.
+    Fork(Box<Fork>),
     /// Record what the planner said and, where it proposed a call, propose that.
     Consult(Consultation, Option<Box<Propose>>),
     /// Record what a chat model answered, and what it did to the run's goals.
@@ -83,6 +113,11 @@ pub enum Act {
         call: CallId,
         /// What is known.
         reason: String,
+    },
+    /// Record that a call is not made for want of a recording.
+    MissRecording {
+        /// The call.
+        call: CallId,
     },
     /// Approve a call.
     Grant {

@@ -1,6 +1,6 @@
 //! What a worker is to do next with a run: a pure function of its state.
 
-use super::{CallStatus, Executor, PlannerSpec, Run, RunStatus};
+use super::{CallStatus, PlannerSpec, Run, RunStatus};
 use crate::CallId;
 
 /// The next act of the loop.
@@ -32,9 +32,9 @@ impl Run {
             return Next::Done;
         }
         let running = self.status == RunStatus::Running;
-        let mut ours = self.open.values().filter(|call| call.tool.executor != Executor::Client);
+        let mut ours = self.open.values().filter(|call| self.is_for_workers(call));
         if let Some(left) = ours.find(|call| call.status == CallStatus::Started) {
-            match (left.tool.idempotent, running) {
+            match (left.tool.idempotent || self.only_recordings_answer(), running) {
                 (false, _) => return Next::Interrupt(left.id),
                 (true, true) => return Next::Retry(left.id),
                 (true, false) => {}
