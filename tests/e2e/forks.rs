@@ -197,6 +197,22 @@ async fn under_a_law_that_allows_a_fork_goes_another_way_and_says_which_recordin
         assert!(text.contains(line), "`{line}` is missing in:\n{text}");
     }
 
+    // The same on the command line.
+    let told = world.xagent(&["fork", &run, "--at", &at.to_string(), "--policy", &policy]).await;
+    let text = String::from_utf8(told.stdout).unwrap();
+    assert!(told.status.success(), "{text} {}", String::from_utf8_lossy(&told.stderr));
+    for line in [
+        "  secret    read_file     .env".to_owned(),
+        format!("no recording of it in {run}"),
+        "is completed: 3 steps: 1 succeeded, 0 failed, 0 denied, 2 refused".to_owned(),
+        format!("Compare them with `xagent runs compare {run} run_"),
+    ] {
+        assert!(text.contains(&line), "`{line}` is missing in:\n{text}");
+    }
+    let told = world.xagent(&["--json", "fork", &run, "--at", "3"]).await;
+    let said: Value = serde_json::from_slice(&told.stdout).unwrap();
+    assert_eq!((&said["from"], &said["at"], &said["status"]), (&json!(run), &json!(3), &json!("completed")));
+
     // A file for a stranger holds the fork with the law it was decided by.
     let file = world.workspace.with_file_name("fork.xe");
     let exported = world.xagent(&["evidence", "export", file.to_str().unwrap(), "--run", &fork]).await;

@@ -21,8 +21,10 @@ use crate::recordings;
 #[serde(deny_unknown_fields)]
 pub struct Span {
     /// The state before: as of this sequence; 0 is before anything happened.
+    #[schemars(extend("examples" = [24]))]
     from: Natural,
     /// The state after: as of this sequence. It may be the lower one of the two.
+    #[schemars(extend("examples" = [25]))]
     to: Natural,
 }
 

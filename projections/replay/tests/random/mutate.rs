@@ -35,7 +35,7 @@ struct Change<'a> {
     served: Option<(u64, Run)>,
 }
 
-const WAYS: [(&str, Way); 24] = [
+const WAYS: [(&str, Way); 25] = [
     ("an event left out", |change| {
         let at = change.any(|_, is_last| !is_last)?;
         change.recordings.events.remove(at);
@@ -156,6 +156,15 @@ const WAYS: [(&str, Way); 24] = [
         let at = change.any(|event, _| event.event_type == "EventInherited")?;
         change.edit(at, true, |fact| fact["sequence"] = json!(fact["sequence"].as_u64().unwrap() + 1));
         Some((Kind::Inheritance, at as u64 + 1))
+    }),
+    ("an answer that no recording gave", |change| {
+        let at = change.any(|event, _| event.event_type == "ToolCallCompleted" && event.event_version == "2")?;
+        let text = "{\"text\":\"forged\"}";
+        let output = json!({
+            "digest": Digest::of(text.as_bytes()), "size": text.len(), "media_type": "application/json", "text": text,
+        });
+        change.edit(at, true, |fact| fact["outcome"]["output"] = output.clone());
+        Some((Kind::Recording, at as u64 + 1))
     }),
     ("another state served", |change| {
         let mut state = serde_json::to_value(change.end).unwrap();
