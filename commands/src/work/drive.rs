@@ -41,7 +41,7 @@ impl Worker {
         if !self.can_plan(&run) {
             return Ok(Driven::Later);
         }
-        walk.answering = self.commands.answering(&walk.key.tenant, &run).await?;
+        walk.answering = Box::pin(self.commands.answering(&walk.key.tenant, &run)).await?;
         let lease = self.commands.ledger().lease(&format!("run/{}", walk.key.run)).await?;
         let Some(lease) = lease else { return Ok(Driven::Later) };
         let mut run = self.state(walk).await?;
@@ -53,9 +53,9 @@ impl Worker {
                 Next::Wait | Next::Done => return Ok(Driven::Rests),
                 Next::Start(_) => {
                     let calls = run.startable();
-                    self.perform(walk, run, &calls).await?
+                    Box::pin(self.perform(walk, run, &calls)).await?
                 }
-                Next::Retry(call) => self.perform(walk, run, &[call]).await?,
+                Next::Retry(call) => Box::pin(self.perform(walk, run, &[call])).await?,
                 Next::Interrupt(call) => {
                     let reason = "its worker is gone, and the tool is not registered as idempotent".to_owned();
                     self.record(walk, Act::InterruptCall { call, reason }, Vec::new()).await?.state

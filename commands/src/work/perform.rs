@@ -68,7 +68,7 @@ impl Worker {
     /// Commits an attempt and sets the tool to work.
     async fn begin(&self, walk: &Walk, run: &Run, id: CallId) -> Result<(Run, Option<UnderWay>), CommandError> {
         let Some(call) = run.call(&id).cloned() else { return Ok((run.clone(), None)) };
-        if let Some(answered) = self.answer_call(walk, run, &call).await? {
+        if let Some(answered) = Box::pin(self.answer_call(walk, run, &call)).await? {
             return Ok((answered, None));
         }
         let slot = tokio::select! {

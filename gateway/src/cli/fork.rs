@@ -81,8 +81,8 @@ impl Fork {
         let by_client = client.get(&format!("/v1/runs/{run}?at_least=1")).await?["state"]["planner"] == "client";
         if by_client {
             match context.json {
-                true => println!("{}", json!({"run": run, "status": "running", "receipt": forked["receipt"]})),
-                false => println!("{run} waits for its client to propose calls: see docs/commands.md"),
+                true => say!("{}", json!({"run": run, "status": "running", "receipt": forked["receipt"]})),
+                false => say!("{run} waits for its client to propose calls: see docs/commands.md"),
             }
             return Ok(ExitCode::SUCCESS);
         }
@@ -91,14 +91,14 @@ impl Fork {
         let (status, summary) = (&state["status"], &state["state"]["summary"]);
         let told = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
         match (context.json, waiting_approval(&state)) {
-            (true, _) => println!(
+            (true, _) => say!(
                 "{}",
                 json!({"run": run, "from": self.run, "at": self.at, "status": status, "summary": summary, "receipt": forked["receipt"]})
             ),
-            (false, Some(approval)) => println!("{run} waits for somebody else to answer {approval}"),
+            (false, Some(approval)) => say!("{run} waits for somebody else to answer {approval}"),
             (false, None) => {
-                println!("{run} is {}: {}", told(status), told(summary));
-                println!("Compare them with `xagent runs compare {} {run}`.", self.run);
+                say!("{run} is {}: {}", told(status), told(summary));
+                say!("Compare them with `xagent runs compare {} {run}`.", self.run);
             }
         }
         let failed = matches!(status.as_str(), Some("failed" | "cancelled"));

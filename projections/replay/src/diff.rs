@@ -78,7 +78,7 @@ mod tests {
             ])
         );
         let patch: json_patch::Patch = serde_json::from_value(json!(changes)).unwrap();
-        let mut patched = before.clone();
+        let mut patched = before;
         json_patch::patch(&mut patched, &patch).unwrap();
         assert_eq!(patched, after);
         assert_eq!(diff(&after, &after), []);

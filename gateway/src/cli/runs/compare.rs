@@ -37,9 +37,9 @@ impl Compare {
         };
         let compared: Comparison = serde_json::from_value(found.clone()).map_err(unreadable)?;
         if context.json {
-            println!("{found}");
+            say!("{found}");
         } else {
-            told(&compared, Paint::stdout()).iter().for_each(|line| println!("{line}"));
+            told(&compared, Paint::stdout()).iter().for_each(|line| say!("{line}"));
         }
         Ok(if compared.same { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }

@@ -35,18 +35,18 @@ impl Diff {
         let client = self.remote.client(context, &SCOPES)?;
         let mut found = client.get(&format!("/v1/runs/{}/diff?from={}&to={}", self.run, self.from, self.to)).await?;
         if context.json {
-            println!("{found}");
+            say!("{found}");
             return Ok(ExitCode::SUCCESS);
         }
         let changes: Vec<Change> = serde_json::from_value(found["changes"].take())
             .map_err(|error| CliError::new(format!("the changes cannot be read: {error}"), "update this xagent"))?;
         if changes.is_empty() {
-            println!("Nothing changed.");
+            say!("Nothing changed.");
         }
         let paint = Paint::stdout();
         for change in &changes {
             let line = told::change(change);
-            println!(
+            say!(
                 "{}",
                 match change {
                     Change::Add { .. } => paint.good(&line),

@@ -31,7 +31,7 @@ impl Show {
         let at = self.at.map(|at| format!("?at={at}")).unwrap_or_default();
         let mut shown = client.get(&format!("/v1/runs/{}{at}", self.run)).await?;
         if context.json {
-            println!("{shown}");
+            say!("{shown}");
             return Ok(ExitCode::SUCCESS);
         }
         let sequence = shown["sequence"].as_u64().unwrap_or_default();
@@ -41,8 +41,8 @@ impl Show {
         }
         let state: Run = serde_json::from_value(shown["state"].take())
             .map_err(|error| CliError::new(format!("the state cannot be read: {error}"), "update this xagent"))?;
-        println!("{} after event {sequence}", self.run);
-        println!("{}", told::state(&state).join("\n"));
+        say!("{} after event {sequence}", self.run);
+        say!("{}", told::state(&state).join("\n"));
         Ok(ExitCode::SUCCESS)
     }
 }

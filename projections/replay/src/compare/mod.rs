@@ -131,7 +131,7 @@ fn parting(calls: &[ComparedPair], first: &ComparedRun, second: &ComparedRun) ->
     });
     let ends_differ = (first.status, &first.summary) != (second.status, &second.summary);
     of_call.or_else(|| {
-        ends_differ.then(|| Parting {
+        ends_differ.then_some(Parting {
             differs: Part::End,
             label: None,
             first_sequence: Some(first.events),

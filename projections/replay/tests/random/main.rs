@@ -3,7 +3,7 @@
 //!
 //! `XAGENT_RANDOM_RUNS=10000` makes as many runs, a tenth of them changed; `XAGENT_RANDOM_SEED` begins elsewhere.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod acts;
 mod law;

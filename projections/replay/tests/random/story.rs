@@ -155,7 +155,7 @@ impl<'a> Story<'a> {
         for past in &self.facts {
             match past.event.clone().itself() {
                 RunEvent::ToolCallProposed { call, arguments_digest, .. } => {
-                    drop(digests.insert(call, arguments_digest))
+                    digests.insert(call, arguments_digest);
                 }
                 RunEvent::ToolCallCompleted { call, outcome, .. } => {
                     if let Some(digest) = digests.get(&call) {

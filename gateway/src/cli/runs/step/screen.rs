@@ -112,11 +112,7 @@ fn watch(terminal: &mut DefaultTerminal, mut screen: Screen, stop: &Cancellation
             break;
         }
         match event::read()? {
-            Event::Key(key) if key.kind != KeyEventKind::Release => {
-                if !screen.pressed(key) {
-                    break;
-                }
-            }
+            Event::Key(key) if key.kind != KeyEventKind::Release && !screen.pressed(key) => break,
             _ => {}
         }
     }
