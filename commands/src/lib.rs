@@ -6,6 +6,7 @@
 mod ambient;
 mod api;
 mod error;
+mod fork;
 mod governed;
 pub mod measured;
 mod planner;
@@ -15,8 +16,8 @@ mod work;
 pub use ambient::{Ids, SystemClock};
 pub use api::{
     Activated, Asked, CallEnd, Callable, Caller, Commands, CommandsOptions, Discovered, Discovery, Done, Followed,
-    IssuedKey, KeyHolder, KeyRefusal, KeyRequest, PlannerRequest, ProposedCall, Published, RunRequest, StartedRun,
-    ToolRequest, Trusted,
+    ForkRequest, ForkedRun, IssuedKey, KeyHolder, KeyRefusal, KeyRequest, PlannerRequest, ProposedCall, Published,
+    RunRequest, StartedRun, ToolRequest, Trusted,
 };
 pub use error::{CommandError, InvalidInput};
 pub use governed::{Allowed, Executor, Law, ToolCall};

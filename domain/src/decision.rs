@@ -201,6 +201,14 @@ pub enum RulingError {
         /// The rule that was asked.
         given: Entrypoint,
     },
+    /// Made by another bundle than the run is under.
+    #[error("the decision was made by the bundle {given}, but the run is under {expected}")]
+    OtherBundle {
+        /// The bundle the run is under.
+        expected: Digest,
+        /// The bundle that was asked.
+        given: Digest,
+    },
     /// There are not as many rulings as questions.
     #[error("{questions} questions came with {rulings} decisions")]
     Count {

@@ -51,6 +51,8 @@ pub enum DenyCode {
     RateLimited,
     /// A role that reads and changes nothing.
     ReadOnlyRole,
+    /// Recordings answer here, and there is none of this call.
+    RecordingMissing,
     /// The run is not running.
     RunNotRunning,
     /// A path that may hold secrets.
@@ -69,7 +71,7 @@ pub enum DenyCode {
 
 impl DenyCode {
     /// All of them, in order.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 32] = [
         Self::AmountInvalid,
         Self::ApprovalInvalid,
         Self::ApprovalRefused,
@@ -94,6 +96,7 @@ impl DenyCode {
         Self::PolicyError,
         Self::RateLimited,
         Self::ReadOnlyRole,
+        Self::RecordingMissing,
         Self::RunNotRunning,
         Self::SecretPath,
         Self::SelfApproval,
@@ -130,6 +133,7 @@ impl DenyCode {
             Self::PolicyError => "policy_error",
             Self::RateLimited => "rate_limited",
             Self::ReadOnlyRole => "read_only_role",
+            Self::RecordingMissing => "recording_missing",
             Self::RunNotRunning => "run_not_running",
             Self::SecretPath => "secret_path",
             Self::SelfApproval => "self_approval",

@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use crate::{Context, Decider, DecisionMade, Inquiry, Intent, Ruling, RulingError};
+use crate::{Context, Decider, DecisionMade, Digest, Inquiry, Intent, Ruling, RulingError};
 
 /// An act with everything that `decide` needs to judge it.
 #[derive(Clone, Debug)]
@@ -21,6 +21,11 @@ pub struct Command<A> {
 pub trait Governed: Decider<Command = Command<Self::Act>, Refusal = Refusal> {
     /// What may be asked of it.
     type Act: Clone + Debug + Send + Sync + 'static;
+
+    /// The bundle that answers for tool calls, where it is not the one in force.
+    fn law(&self) -> Option<Digest> {
+        None
+    }
 
     /// What the law has to be asked, on this very state, before `act` may be decided.
     fn inquiries(&self, act: &Self::Act, intent: Option<&Intent>, context: &Context) -> Result<Vec<Inquiry>, Refusal>;

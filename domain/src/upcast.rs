@@ -39,6 +39,7 @@ pub fn read<E: Event>(event_type: &str, version: &str, payload: &str) -> Result<
 fn upcaster(event_type: &str, version: &str) -> Option<fn(&mut Value)> {
     match (event_type, version) {
         ("DecisionMade", "1") => Some(decision_made_1),
+        ("EventInherited", "1") => Some(event_inherited_1),
         _ => None,
     }
 }
@@ -47,6 +48,16 @@ fn upcaster(event_type: &str, version: &str) -> Option<fn(&mut Value)> {
 fn decision_made_1(payload: &mut Value) {
     if let Some(Value::Object(evaluation)) = payload.pointer_mut("/DecisionMade/evaluation") {
         evaluation.entry("data").or_insert(Value::Null);
+    }
+}
+
+/// The event that was taken over is of a version of its own.
+fn event_inherited_1(payload: &mut Value) {
+    let Some(inherited) = payload.get_mut("EventInherited") else { return };
+    let version = inherited["version"].as_str().unwrap_or_default().to_owned();
+    let event_type = inherited["event"].as_object().and_then(|event| event.keys().next()).cloned().unwrap_or_default();
+    if let Some(upcast) = upcaster(&event_type, &version) {
+        upcast(&mut inherited["event"]);
     }
 }
 
@@ -86,19 +97,32 @@ mod tests {
     }
 
     #[test]
-    fn consultations_and_starts_of_every_version_ever_recorded_are_read_and_written_as_they_were() {
+    fn events_of_a_run_of_every_version_ever_recorded_are_read_and_written_as_they_were() {
         for (event_type, version, payload) in [
             ("PlannerConsulted", "1", include_str!("../fixtures/planner_consulted_v1.json")),
             ("PlannerConsulted", "2", include_str!("../fixtures/planner_consulted_v2.json")),
             ("RunStarted", "1", include_str!("../fixtures/run_started_v1.json")),
             ("RunStarted", "2", include_str!("../fixtures/run_started_v2.json")),
             ("RunStarted", "3", include_str!("../fixtures/run_started_v3.json")),
+            ("RunForked", "1", include_str!("../fixtures/run_forked_v1.json")),
+            ("EventInherited", "1", include_str!("../fixtures/event_inherited_v1.json")),
+            ("RecordingMissing", "1", include_str!("../fixtures/recording_missing_v1.json")),
+            ("ToolCallCompleted", "2", include_str!("../fixtures/tool_call_completed_v2.json")),
         ] {
             let event: RunEvent = read(event_type, version, payload).unwrap();
             assert_eq!(CanonicalJson::of(&event).unwrap().as_str(), payload.trim_end());
             let other = if version == "1" { "2" } else { "1" };
             assert!(matches!(read::<RunEvent>(event_type, other, payload), Err(Unreadable::Version { .. })));
         }
+    }
+
+    #[test]
+    fn an_event_that_was_taken_over_in_an_older_version_is_brought_to_the_present_one() {
+        let (version, payload) = DECISION_MADE[0];
+        let inherited =
+            format!(r#"{{"EventInherited":{{"event":{payload},"position":1,"sequence":1,"version":"{version}"}}}}"#);
+        let event: RunEvent = read("EventInherited", "1", &inherited).unwrap();
+        assert!(matches!(event.itself(), RunEvent::DecisionMade(made) if made.evaluation.data.is_none()));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use xagent_domain::bundle::{Bundles, Manifest};
-use xagent_domain::{Content, Digest, Tenant};
+use xagent_domain::{Content, Digest, Recorded, Tenant};
 use xagent_ledger::{Ledger, LedgerError};
 use xagent_policies::Bundle;
 use xagent_replay::{Needs, Recordings};
@@ -13,15 +13,9 @@ const PAGE: u32 = 1000;
 
 /// Everything recorded that a replay of the run needs. What is missing stays missing: replay names it.
 pub async fn read(ledger: &Ledger, tenant: &Tenant, run: &str) -> Result<Recordings, LedgerError> {
-    let mut recordings = Recordings::default();
-    loop {
-        let after = recordings.events.last().map_or(0, |event| event.sequence);
-        let page = ledger.stream(tenant, "run", run, after, PAGE).await?;
-        let ended = page.len() < PAGE as usize;
-        recordings.events.extend(page);
-        if ended {
-            break;
-        }
+    let mut recordings = Recordings { events: events(ledger, tenant, run).await?, ..Recordings::default() };
+    if let Some(origin) = Needs::origin(&recordings.events) {
+        recordings.origin = Some(events(ledger, tenant, &origin.to_string()).await?);
     }
     let mut needs = Needs::of(&recordings.events);
     let law = ledger.load::<Bundles>(&Tenant::default_tenant(), "policies").await?.state;
@@ -37,6 +31,20 @@ pub async fn read(ledger: &Ledger, tenant: &Tenant, run: &str) -> Result<Recordi
         }
     }
     Ok(recordings)
+}
+
+/// The events of a run, in order.
+pub async fn events(ledger: &Ledger, tenant: &Tenant, run: &str) -> Result<Vec<Recorded>, LedgerError> {
+    let mut events: Vec<Recorded> = Vec::new();
+    loop {
+        let after = events.last().map_or(0, |event| event.sequence);
+        let page = ledger.stream(tenant, "run", run, after, PAGE).await?;
+        let ended = page.len() < PAGE as usize;
+        events.extend(page);
+        if ended {
+            return Ok(events);
+        }
+    }
 }
 
 /// A recorded bundle; none where not all of it is there.

@@ -8,7 +8,8 @@ use xagent_policies::Bundle;
 const DOCUMENTED: &str = include_str!("../../docs/policies.md");
 
 /// Codes that no module writes: the decision record and the run do.
-const OUTSIDE_THE_MODULES: [DenyCode; 2] = [DenyCode::PolicyError, DenyCode::ApprovalRefused];
+const OUTSIDE_THE_MODULES: [DenyCode; 3] =
+    [DenyCode::PolicyError, DenyCode::ApprovalRefused, DenyCode::RecordingMissing];
 
 fn written(source: &str) -> BTreeSet<String> {
     let reasons = source.split("base.reason(\"").skip(1).chain(source.split("{\"code\": \"").skip(1));

@@ -12,7 +12,7 @@ use super::runs::check_text;
 use super::{Caller, Commands, Done, Subject, intent};
 use crate::governed::Executed;
 use crate::tool::Wanted;
-use crate::{CommandError, InvalidInput};
+use crate::{CommandError, InvalidInput, Resolver};
 
 /// A tool call a client wants made.
 #[derive(Clone, Debug)]
@@ -53,7 +53,9 @@ impl Commands {
     ) -> Result<ProposedCall, CommandError> {
         let label = request.label.unwrap_or_else(|| request.tool.clone());
         check_text("/label", &label, 256)?;
+        let recordings = self.only_recordings(&caller.principal.tenant, run).await?;
         let wanted = Wanted {
+            resolver: recordings.as_ref().map(|recordings| recordings as &dyn Resolver),
             tenant: &caller.principal.tenant,
             label,
             tool: &request.tool,
@@ -86,7 +88,7 @@ impl Commands {
     ) -> Result<ProposedCall, CommandError> {
         let state = self.ledger().load::<Run>(&caller.principal.tenant, &run.to_string()).await?.state;
         let open = state.call(&call).cloned();
-        if open.as_ref().is_some_and(|open| open.tool.executor != xagent_domain::run::Executor::Client) {
+        if open.as_ref().is_some_and(|open| state.is_for_workers(open)) {
             let message = "a worker starts this call: wait for its result";
             return Err(InvalidInput::new("", message).into());
         }
@@ -150,7 +152,7 @@ impl Commands {
             "call": call, "duration_us": duration_us, "output": output.digest(), "run": run, "succeeded": succeeded,
         });
         let (output, blob) = Content::json(output);
-        let act = Act::CompleteCall { call, outcome: ToolOutcome { succeeded, output }, duration_us };
+        let act = Act::CompleteCall { call, outcome: ToolOutcome { succeeded, output, recording: None }, duration_us };
         let attributes = vec![("call", call.to_string())];
         let subject = Subject { name: "run.result", id: run.to_string(), attributes, body };
         let executed = self.carry_out::<Run>(caller, subject, act, blob.into_iter().collect()).await?;
@@ -159,11 +161,7 @@ impl Commands {
 
     /// The text of a content, inline or from the blob table.
     pub(crate) async fn text_of(&self, content: &Content) -> Result<CanonicalJson, CommandError> {
-        let text = match &content.text {
-            Some(text) => text.clone(),
-            None => self.ledger().blob(&content.digest).await?.text,
-        };
-        Ok(CanonicalJson::recorded(text))
+        self.executor.text_of(content).await
     }
 }
 

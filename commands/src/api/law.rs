@@ -16,7 +16,7 @@ use xagent_policies::{Bundle, Checked, check};
 use super::runs::{LONGEST_TEXT, check_text};
 use super::{Caller, Commands, Done, Subject, intent};
 use crate::ambient::pause;
-use crate::governed::{Executed, Request};
+use crate::governed::{Executed, Request, unloadable};
 use crate::{CommandError, InvalidInput};
 
 /// One law per installation: all bundles are in this stream.
@@ -123,17 +123,7 @@ impl Commands {
 
     /// A published bundle with its content.
     pub async fn bundle(&self, manifest: &Manifest) -> Result<Bundle, CommandError> {
-        let mut modules = std::collections::BTreeMap::new();
-        for (path, content) in &manifest.modules {
-            modules.insert(path.clone(), self.text_of(content).await?.into_string());
-        }
-        let data = self.text_of(&manifest.data).await?.into_string();
-        let bundle = Bundle::from_parts(modules, &data).map_err(|error| unloadable(&error))?;
-        if bundle.digest() != manifest.digest {
-            let message = format!("its content is {}, not {}", bundle.digest(), manifest.digest);
-            return Err(InvalidInput::new("/bundle", message).into());
-        }
-        Ok(bundle)
+        self.executor.bundle(manifest).await
     }
 
     async fn activated(&self, executed: Executed<Bundles>) -> Result<Activated, CommandError> {
@@ -239,10 +229,6 @@ impl Commands {
         let (manifest, blobs) = manifest(&bundle, &checked);
         Ok((manifest, checked, blobs))
     }
-}
-
-fn unloadable(error: &xagent_policies::BundleError) -> InvalidInput {
-    InvalidInput::new("/bundle", error.to_string())
 }
 
 /// A bundle as it is recorded, and the content that does not stand in the event.

@@ -107,7 +107,7 @@ impl Commands {
     }
 
     /// Who plans, as it is recorded, with the plan's text where it stands apart.
-    async fn planner(
+    pub(super) async fn planner(
         &self,
         caller: &Caller,
         request: PlannerRequest,
@@ -182,7 +182,7 @@ impl Commands {
     }
 
     /// The folder as the machine knows it, if it lies in one that runs may use.
-    fn workspace(&self, folder: &str) -> Result<String, InvalidInput> {
+    pub(super) fn workspace(&self, folder: &str) -> Result<String, InvalidInput> {
         let invalid = |message: String| InvalidInput::new("/workspace", message);
         let real = Path::new(folder).canonicalize().map_err(|error| invalid(format!("`{folder}`: {error}")))?;
         let inside = |root: &std::path::PathBuf| root.canonicalize().is_ok_and(|root| real.starts_with(root));

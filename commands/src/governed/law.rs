@@ -10,7 +10,7 @@ use tracing::Instrument;
 use xagent_domain::{
     Content, DecisionId, Digest, EngineIdentity, Entrypoint, Evaluation, FailureClass, Inquiry, Limits, Outcome, Ruling,
 };
-use xagent_policies::PolicyEngine;
+use xagent_policies::{Bundle, BundleError, Embedded, PolicyEngine};
 
 use crate::{Ids, measured};
 
@@ -21,6 +21,8 @@ const GRACE: Duration = Duration::from_millis(400);
 #[derive(Clone)]
 pub struct Law {
     engine: Arc<dyn PolicyEngine>,
+    /// Holds bundles that are not in force. What they say has no effect but on runs that touch nothing.
+    apart: Arc<Embedded>,
     active: Arc<ArcSwapOption<Digest>>,
     slots: Arc<Semaphore>,
     limits: Limits,
@@ -31,7 +33,17 @@ impl Law {
     /// A law without an active bundle: it denies everything until [`Law::activate`].
     pub fn new(engine: Arc<dyn PolicyEngine>, limits: Limits, concurrency: usize) -> Self {
         let slots = Arc::new(Semaphore::new(concurrency));
-        Self { engine, active: Arc::default(), slots, limits, ids: Ids }
+        Self { engine, apart: Arc::new(Embedded::new(limits)), active: Arc::default(), slots, limits, ids: Ids }
+    }
+
+    /// Takes a bundle that need not be in force.
+    pub(crate) fn take_apart(&self, bundle: &Bundle) -> Result<(), BundleError> {
+        self.apart.load(bundle).map(drop)
+    }
+
+    /// Whether it was taken.
+    pub(crate) fn holds_apart(&self, bundle: &Digest) -> bool {
+        self.apart.holds(bundle)
     }
 
     /// Lets `bundle`, which the engine has loaded, decide from here on.
@@ -50,6 +62,15 @@ impl Law {
 
     /// Asks one question.
     pub async fn ask(&self, inquiry: &Inquiry) -> (Ruling, Option<xagent_domain::Blob>) {
+        self.ask_of(inquiry, None).await
+    }
+
+    /// Asks it of a bundle that need not be in force, where one is named.
+    pub(crate) async fn ask_of(
+        &self,
+        inquiry: &Inquiry,
+        apart: Option<Digest>,
+    ) -> (Ruling, Option<xagent_domain::Blob>) {
         let (asked, decision) = (Instant::now(), DecisionId::new(self.ids.draw()));
         let span = tracing::info_span!(
             "xagent.decide",
@@ -58,7 +79,7 @@ impl Law {
             "xagent.bundle" = tracing::field::Empty,
             "xagent.verdict" = tracing::field::Empty,
         );
-        let evaluation = self.evaluate(inquiry).instrument(span.clone()).await;
+        let evaluation = self.evaluate(inquiry, apart).instrument(span.clone()).await;
         if !span.is_disabled() {
             span.record("xagent.bundle", tracing::field::display(evaluation.bundle));
             span.record("xagent.verdict", measured::verdict(&evaluation.outcome.document()));
@@ -68,9 +89,9 @@ impl Law {
         (Ruling { decision, input, evaluation }, blob)
     }
 
-    async fn evaluate(&self, inquiry: &Inquiry) -> Evaluation {
+    async fn evaluate(&self, inquiry: &Inquiry, apart: Option<Digest>) -> Evaluation {
         let entrypoint = inquiry.question.entrypoint();
-        let Some(bundle) = self.active() else {
+        let Some(bundle) = apart.or_else(|| self.active()) else {
             let none = Digest::from_bytes([0; 32]);
             return self.failed(none, entrypoint, FailureClass::BundleMissing, "no bundle is active");
         };
@@ -82,7 +103,8 @@ impl Law {
         let Ok(Ok(slot)) = slot else {
             return self.failed(bundle, entrypoint, FailureClass::EngineUnavailable, "the policy engine is too busy");
         };
-        let (engine, input, rule) = (self.engine.clone(), inquiry.input.clone(), entrypoint.clone());
+        let engine = if apart.is_some() { self.apart.clone() } else { self.engine.clone() };
+        let (input, rule) = (inquiry.input.clone(), entrypoint.clone());
         let answer = tokio::task::spawn_blocking(move || {
             let evaluation = engine.decide(&bundle, &rule, &input);
             drop(slot);

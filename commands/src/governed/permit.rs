@@ -35,6 +35,8 @@ pub(crate) enum PermitError {
     OtherArguments,
     #[error("the approval has lapsed or is missing")]
     ApprovalLapsed,
+    #[error("recordings answer the calls of this run, and no tool")]
+    OnlyRecordings,
 }
 
 impl Allowed<ToolCall> {
@@ -47,6 +49,9 @@ impl Allowed<ToolCall> {
         arguments: CanonicalJson,
         now_us: i64,
     ) -> Result<Self, PermitError> {
+        if run.only_recordings_answer() {
+            return Err(PermitError::OnlyRecordings);
+        }
         let made = decision.event();
         if !made.allow || !made.evaluation.outcome.document().allow {
             return Err(PermitError::NotAllowed);

@@ -33,9 +33,10 @@ impl RecordedReplies {
         let mut after = 0;
         loop {
             let page = commands.ledger().stream(tenant, "run", run, after, PAGE).await?;
-            for event in page.iter().filter(|event| event.event_type == "PlannerConsulted") {
+            let told = ["PlannerConsulted", "EventInherited"];
+            for event in page.iter().filter(|event| told.contains(&event.event_type.as_str())) {
                 let fact = read::<RunEvent>(&event.event_type, &event.event_version, &event.payload);
-                let Ok(RunEvent::PlannerConsulted(consultation)) = fact else { continue };
+                let Ok(RunEvent::PlannerConsulted(consultation)) = fact.map(RunEvent::itself) else { continue };
                 let Some(exchange) = consultation.exchange else { continue };
                 let reply = match &exchange.reply {
                     Some(content) => Reply::recorded(commands.text_of(content).await?.as_str()),

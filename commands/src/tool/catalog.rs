@@ -30,6 +30,8 @@ pub struct Catalog {
 
 /// A call somebody wants made.
 pub(crate) struct Wanted<'a> {
+    /// What answers for the network's names in the place of the usual resolver.
+    pub resolver: Option<&'a dyn Resolver>,
     pub tenant: &'a Tenant,
     pub label: String,
     pub tool: &'a str,
@@ -78,8 +80,9 @@ impl Catalog {
         tenant: &Tenant,
         tool: &Registration,
         arguments: &Value,
+        resolver: &dyn Resolver,
     ) -> Result<Resources, CommandError> {
-        let mut touched = resources(tool, arguments, &*self.resolver).await;
+        let mut touched = resources(tool, arguments, resolver).await;
         if let Some(source) = &tool.source {
             let withdrawn = || {
                 InvalidInput::new(
@@ -89,7 +92,7 @@ impl Catalog {
             };
             let upstream = self.upstream(tenant, &source.upstream).await?.ok_or_else(withdrawn)?;
             if let Some(url) = url_of(&upstream) {
-                touched.urls.push(upstream_url(url, &*self.resolver).await);
+                touched.urls.push(upstream_url(url, resolver).await);
             }
         }
         Ok(touched)
@@ -117,6 +120,7 @@ impl Catalog {
         let tool = self.registration(wanted.tenant, wanted.tool).await?.ok_or_else(unknown)?;
         self.check_arguments(&tool, wanted.arguments)?;
         let canonical = CanonicalJson::of_value(wanted.arguments);
+        let resolver = wanted.resolver.unwrap_or(&*self.resolver);
         Ok(Propose {
             call: CallId::new(self.ids.draw()),
             approval: ApprovalId::new(self.ids.draw()),
@@ -124,7 +128,7 @@ impl Catalog {
             label: wanted.label,
             tool: tool.facts()?,
             arguments: canonical.map_err(|error| InvalidInput::new("/arguments", error.to_string()))?,
-            resources: self.touched(wanted.tenant, &tool, wanted.arguments).await?,
+            resources: self.touched(wanted.tenant, &tool, wanted.arguments, resolver).await?,
             values: tool.values(wanted.arguments),
         })
     }

@@ -69,6 +69,7 @@ impl Worker {
         if !self.can_plan(&run) {
             return Ok(Driven::Again(Why::Trouble));
         }
+        walk.answering = Box::pin(self.commands.answering(&walk.key.tenant, &run)).await?;
         let lease = self.commands.ledger().lease(&format!("run/{}", walk.key.run)).await?;
         let Some(lease) = lease else { return Ok(Driven::Again(Why::Elsewhere)) };
         let Some(_place) = self.place_of_agent(&walk.key, &run).await? else { return Ok(Driven::Again(Why::Limit)) };
@@ -112,12 +113,12 @@ impl Worker {
                 Next::Wait | Next::Done => return Ok(Driven::Rests),
                 Next::Start(_) => {
                     let calls = run.startable();
-                    match self.perform(walk, run, &calls).await? {
+                    match Box::pin(self.perform(walk, run, &calls)).await? {
                         Some(run) => run,
                         None => return Ok(Driven::Again(Why::Limit)),
                     }
                 }
-                Next::Retry(call) => match self.perform(walk, run, &[call]).await? {
+                Next::Retry(call) => match Box::pin(self.perform(walk, run, &[call])).await? {
                     Some(run) => run,
                     None => return Ok(Driven::Again(Why::Limit)),
                 },

@@ -3,6 +3,7 @@
 //! Runs wait in a queue that all workers share ([`WorkQueue`]). The ledger says what there is to do: one process fills the
 //! queue from it, and while the queue is away every worker reads the ledger itself.
 
+mod answer;
 mod carry;
 mod drive;
 mod fair;
@@ -30,6 +31,7 @@ use xagent_domain::Tenant;
 pub use limits::Limits;
 pub use queue::{Lane, NoQueue, Offer, QueueError, Taken, Waiting, WorkQueue};
 
+use crate::fork::Answering;
 use crate::{Commands, Ids, ToolBox, Toolkit};
 
 /// Bounds of a worker.
@@ -95,11 +97,13 @@ struct Walk {
     stop: CancellationToken,
     /// It has to stop now: what is under way is left.
     given_up: CancellationToken,
+    /// What answers calls in the place of tools, where the run continues another one.
+    answering: Option<Answering>,
 }
 
 impl Walk {
     fn new(key: RunKey, ended: CancellationToken, stop: CancellationToken, given_up: CancellationToken) -> Self {
-        Self { key, traceparent: Ids.traceparent(), ended, stop, given_up }
+        Self { key, traceparent: Ids.traceparent(), ended, stop, given_up, answering: None }
     }
 
     fn next_step(&mut self, span: &tracing::Span) {

@@ -103,6 +103,9 @@ impl Worker {
     /// Commits an attempt and sets the tool to work.
     async fn begin(&self, walk: &Walk, run: &Run, id: CallId) -> Result<(Run, Begun), CommandError> {
         let Some(call) = run.call(&id).cloned() else { return Ok((run.clone(), Begun::Not)) };
+        if let Some(answered) = Box::pin(self.answer_call(walk, run, &call)).await? {
+            return Ok((answered, Begun::Not));
+        }
         let slot = tokio::select! {
             slot = self.slots.clone().acquire_owned() => slot.ok(),
             // Nothing of a run that has ended is begun: the attempt below is refused.
@@ -246,12 +249,12 @@ impl Worker {
         let output = CanonicalJson::of_value(&result.output);
         let output = output.map_err(|error| InvalidInput::new("/output", error.to_string()))?;
         let (output, blob) = Content::json(output);
-        let outcome = ToolOutcome { succeeded: result.succeeded, output };
+        let outcome = ToolOutcome { succeeded: result.succeeded, output, recording: None };
         let act = Act::CompleteCall { call, outcome, duration_us };
         self.record_closing(walk, act, blob.into_iter().collect()).await
     }
 
-    async fn record_closing(
+    pub(super) async fn record_closing(
         &self,
         walk: &Walk,
         act: Act,

@@ -7,6 +7,7 @@ use xagent_domain::run::{Act, Consultation, Plan, Proposal, Propose, Run};
 use xagent_domain::{CanonicalJson, Content};
 
 use super::{Walk, Worker};
+use crate::fork::Answering;
 use crate::planner::{PlannedCall, ScriptedPlanner, Step};
 use crate::tool::Wanted;
 use crate::{CommandError, InvalidInput};
@@ -42,6 +43,7 @@ impl Worker {
 
     pub(super) async fn proposal(&self, walk: &Walk, call: &PlannedCall) -> Result<Propose, CommandError> {
         let wanted = Wanted {
+            resolver: walk.answering.as_ref().and_then(Answering::resolver),
             tenant: &walk.key.tenant,
             label: call.label.clone(),
             tool: &call.tool,

@@ -1,7 +1,9 @@
 //! What may be asked of a run.
 
-use super::{ArgumentUse, Consultation, GoalChange, PlannerSpec, Priority, Resources, ToolFacts, ToolOutcome};
-use crate::{ApprovalId, CallId, CanonicalJson, Content, GoalId, RunId};
+use super::{
+    ArgumentUse, Consultation, GoalChange, PlannerSpec, Priority, Resources, RunEvent, ToolFacts, ToolOutcome,
+};
+use crate::{ApprovalId, CallId, CanonicalJson, Content, Digest, GoalId, RunId};
 
 /// Begin a run.
 #[derive(Clone, Debug)]
@@ -20,6 +22,34 @@ pub struct Start {
     pub workspace: Option<String>,
     /// How urgent it is.
     pub priority: Priority,
+}
+
+/// Continue another run.
+#[derive(Clone, Debug)]
+pub struct Fork {
+    /// The run that continues it.
+    pub start: Start,
+    /// The other run.
+    pub from: RunId,
+    /// Its events up to where it is left, in order from the first; there is at least one.
+    pub history: Vec<Past>,
+    /// Ids for its sub-goals, as many as it has set.
+    pub goals: Vec<GoalId>,
+    /// The bundle tool calls are decided by; none for the one in force.
+    pub law: Option<Digest>,
+    /// Whether calls without a recording are made.
+    pub live: bool,
+}
+
+/// An event of a run, with its place.
+#[derive(Clone, Debug)]
+pub struct Past {
+    /// Its sequence.
+    pub sequence: u64,
+    /// Its position.
+    pub position: u64,
+    /// What it says.
+    pub event: RunEvent,
 }
 
 /// Propose a tool call.
@@ -48,6 +78,8 @@ pub struct Propose {
 pub enum Act {
     /// Begin.
     Start(Start),
+    /// Begin as the continuation of another run.
+    Fork(Box<Fork>),
     /// Record what the planner said and, where it proposed a call, propose that.
     Consult(Consultation, Option<Box<Propose>>),
     /// Record what a chat model answered, and what it did to the run's goals.
@@ -85,6 +117,11 @@ pub enum Act {
         call: CallId,
         /// What is known.
         reason: String,
+    },
+    /// Record that a call is not made for want of a recording.
+    MissRecording {
+        /// The call.
+        call: CallId,
     },
     /// Approve a call.
     Grant {

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{ArgumentRole, ArgumentUse};
-use crate::{ApprovalId, CallId, CanonicalJson, Content, DecisionId, Digest};
+use crate::{ApprovalId, CallId, CanonicalJson, Content, DecisionId, Digest, RunId};
 
 /// Who runs a tool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -107,6 +107,20 @@ pub struct ToolOutcome {
     pub succeeded: bool,
     /// Its output, or what went wrong, as canonical JSON.
     pub output: Content,
+    /// The recording that answered in the tool's place, in a run that continues another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recording: Option<Recording>,
+}
+
+/// The recorded end of a call of another run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Recording {
+    /// The run.
+    pub run: RunId,
+    /// The sequence of the event.
+    pub sequence: u64,
+    /// Its position.
+    pub position: u64,
 }
 
 /// Where a call stands.

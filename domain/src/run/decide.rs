@@ -6,10 +6,14 @@ use super::{
 };
 use crate::governed::{Command, Governed, Refusal, settle};
 use crate::input::{command_inquiry, tool_inquiry};
-use crate::{ApprovalId, CallId, CanonicalJson, Context, Decider, DecisionMade, Inquiry, Intent};
+use crate::{ApprovalId, CallId, CanonicalJson, Context, Decider, DecisionMade, Digest, Inquiry, Intent};
 
 impl Governed for Run {
     type Act = Act;
+
+    fn law(&self) -> Option<Digest> {
+        self.fork.as_ref()?.law
+    }
 
     fn inquiries(&self, act: &Act, intent: Option<&Intent>, context: &Context) -> Result<Vec<Inquiry>, Refusal> {
         let mut inquiries = Vec::new();
@@ -41,6 +45,7 @@ impl Decider for Run {
 
     fn decide(&self, command: &Command<Act>) -> Result<Vec<RunEvent>, Refusal> {
         let inquiries = self.inquiries(&command.act, command.intent.as_ref(), &command.context)?;
+        self.must_be_under_its_law(command, &inquiries)?;
         let mut decisions = settle(command, &inquiries)?;
         let tool_decision =
             if decisions.len() > usize::from(command.intent.is_some()) { decisions.pop() } else { None };
@@ -60,15 +65,17 @@ fn made(decision: DecisionMade) -> RunEvent {
 
 impl Run {
     fn consequences(&self, command: &Command<Act>, decision: Option<DecisionMade>) -> Result<Vec<RunEvent>, Refusal> {
-        if let Act::Start(start) = &command.act {
-            return self.start(start, command.intent.as_ref());
+        match &command.act {
+            Act::Start(start) => return self.start(start, command.intent.as_ref()),
+            Act::Fork(fork) => return self.continuing(fork, command.intent.as_ref()),
+            _ => {}
         }
         if !self.exists() {
             let id = command.intent.as_ref().map(|intent| intent.id.clone()).unwrap_or_default();
             return Err(Refusal::NotFound { what: "run", id });
         }
         match &command.act {
-            Act::Start(_) => Ok(Vec::new()),
+            Act::Start(_) | Act::Fork(_) => Ok(Vec::new()),
             Act::Propose(propose) => {
                 self.must_not_be_planned(&propose.label)?;
                 self.propose(propose, decision, &command.context)
@@ -104,6 +111,7 @@ impl Run {
             Act::StartCall { call, arguments } => self.start_call(call, arguments, decision, &command.context),
             Act::CompleteCall { call, outcome, duration_us } => {
                 self.must_be_started(call)?;
+                self.must_be_answered_so(outcome)?;
                 let (call, outcome, duration_us) = (*call, outcome.clone(), *duration_us);
                 Ok(vec![RunEvent::ToolCallCompleted { call, outcome, duration_us }])
             }
@@ -111,6 +119,7 @@ impl Run {
                 self.must_be_started(call)?;
                 Ok(vec![RunEvent::ToolCallInterrupted { call: *call, reason: reason.clone() }])
             }
+            Act::MissRecording { call } => self.miss_recording(call),
             Act::Grant { approval } => {
                 self.must_wait(approval, &command.context)?;
                 let granted_by = actor(command);
@@ -144,7 +153,7 @@ impl Run {
         }
     }
 
-    fn start(&self, start: &Start, intent: Option<&Intent>) -> Result<Vec<RunEvent>, Refusal> {
+    pub(super) fn start(&self, start: &Start, intent: Option<&Intent>) -> Result<Vec<RunEvent>, Refusal> {
         if self.exists() {
             return Err(Refusal::conflict("run_exists", format!("the run {} has already started", self.id_text())));
         }
@@ -202,7 +211,7 @@ impl Run {
             });
         }
         let executor = propose.tool.executor;
-        if allow && executor == Executor::Client {
+        if allow && executor == Executor::Client && !self.only_recordings_answer() {
             events.push(RunEvent::ToolCallStarted { call: propose.call, attempt: 1, decision: id, executor });
         }
         Ok(events)
@@ -244,11 +253,12 @@ impl Run {
         (expires_at_us <= context.now_us).then_some(RunEvent::ApprovalRefused { approval, refused_by, reason })
     }
 
-    fn may_start(&self, id: &CallId) -> Result<&Call, Refusal> {
+    pub(super) fn may_start(&self, id: &CallId) -> Result<&Call, Refusal> {
         self.must_run()?;
         let call = self.open.get(id).ok_or_else(|| self.used_up(id).unwrap_or_else(|| self.no_open_call(id)))?;
-        let again =
-            call.status == CallStatus::Started && call.tool.idempotent && call.tool.executor != Executor::Client;
+        let repeatable =
+            self.only_recordings_answer() || (call.tool.idempotent && call.tool.executor != Executor::Client);
+        let again = call.status == CallStatus::Started && repeatable;
         if again || matches!(call.status, CallStatus::Allowed | CallStatus::Approved) {
             return Ok(call);
         }

@@ -162,9 +162,54 @@ pub enum RunEvent {
     RunForked {
         /// The other run.
         from: RunId,
-        /// The sequence it left at.
+        /// The sequence of the last of its events that this one continues.
         at_sequence: u64,
+        /// The position of that event.
+        at_position: u64,
+        /// The bundle its tool calls are decided by; none where it is the one in force.
+        law: Option<Digest>,
+        /// Whether calls without a recording are made.
+        live: bool,
     },
+    /// An event of the run it continues is taken over.
+    EventInherited(Box<Inherited>),
+    /// A call may be made, but recordings answer here, and there is none of it. It has not been made.
+    RecordingMissing {
+        /// The call.
+        call: CallId,
+        /// The run that has no recording of it.
+        from: RunId,
+        /// The tool.
+        tool: String,
+        /// Digest of its registration.
+        tool_digest: Digest,
+        /// Digest of tool and arguments.
+        arguments_digest: Digest,
+    },
+}
+
+/// An event of another run, as it was recorded there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Inherited {
+    /// Its sequence there.
+    pub sequence: u64,
+    /// Its position in the ledger.
+    pub position: u64,
+    /// The version of its shape, as it stands here.
+    pub version: String,
+    /// What it says.
+    pub event: RunEvent,
+}
+
+impl RunEvent {
+    /// The event that was taken over, where it is one.
+    #[must_use]
+    pub fn itself(self) -> Self {
+        match self {
+            Self::EventInherited(inherited) => inherited.event,
+            other => other,
+        }
+    }
 }
 
 impl Event for RunEvent {
@@ -190,6 +235,8 @@ impl Event for RunEvent {
             Self::RunCompleted { .. } => "RunCompleted",
             Self::RunFailed { .. } => "RunFailed",
             Self::RunForked { .. } => "RunForked",
+            Self::EventInherited(_) => "EventInherited",
+            Self::RecordingMissing { .. } => "RecordingMissing",
         }
     }
 
@@ -199,6 +246,7 @@ impl Event for RunEvent {
             Self::PlannerConsulted(consultation) => consultation.version(),
             Self::RunStarted { priority: Priority::High | Priority::Low, .. } => "3",
             Self::RunStarted { planner: PlannerSpec::Chat(_) | PlannerSpec::Recorded(_), .. } => "2",
+            Self::ToolCallCompleted { outcome, .. } if outcome.recording.is_some() => "2",
             _ => "1",
         }
     }

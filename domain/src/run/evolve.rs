@@ -1,8 +1,8 @@
 //! How each event changes a run.
 
 use super::{
-    Approval, ApprovalState, Call, CallStatus, Consultation, Fate, Goal, GoalStatus, PlannerSpec, Proposal, Run,
-    RunEvent, RunStatus, StepResult,
+    Approval, ApprovalState, Call, CallStatus, Consultation, Fate, Forked, Goal, GoalStatus, PlannerSpec, Proposal,
+    Run, RunEvent, RunStatus, StepResult,
 };
 use crate::{CallId, Content, DecisionMade, DenyCode, GoalId, Question, Reason};
 
@@ -100,6 +100,10 @@ impl Run {
                 }
             }
             RunEvent::ToolCallCompleted { call, outcome, .. } => {
+                let from = self.fork.as_ref().map(|fork| fork.from);
+                if let Some(recording) = outcome.recording.filter(|recording| Some(recording.run) == from) {
+                    self.answered(event, recording.sequence);
+                }
                 let reads_untrusted = self.open.get(call).is_some_and(|open| open.tool.reads_untrusted);
                 self.tainted |= outcome.succeeded && reads_untrusted;
                 self.spent.carry(outcome.output.size);
@@ -119,7 +123,17 @@ impl Run {
             RunEvent::RunCancelled { reason } => self.end(RunStatus::Cancelled, reason),
             RunEvent::RunCompleted { summary } => self.end(RunStatus::Completed, summary),
             RunEvent::RunFailed { reason } => self.end(RunStatus::Failed, reason),
-            RunEvent::RunForked { .. } => {}
+            RunEvent::RunForked { from, at_sequence, law, live, .. } => {
+                self.fork = Some(Forked::new(*from, *at_sequence, *law, *live));
+            }
+            RunEvent::EventInherited(inherited) => {
+                self.answered(&inherited.event, inherited.sequence);
+                self.apply(&inherited.event);
+            }
+            RunEvent::RecordingMissing { call, .. } => {
+                let why = self.missing(event);
+                self.close(call, CallStatus::Refused, None, why);
+            }
         }
     }
 

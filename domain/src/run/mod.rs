@@ -7,7 +7,9 @@ mod consult;
 mod decide;
 mod event;
 mod evolve;
+mod fork;
 mod functions;
+mod inherit;
 mod memory;
 mod next;
 mod plan;
@@ -21,15 +23,17 @@ mod state;
 mod tests;
 mod trust;
 
-pub use act::{Act, Propose, Start};
+pub use act::{Act, Fork, Past, Propose, Start};
 pub use argument::{ArgumentRole, ArgumentUse, argument_uses};
 pub use call::{
-    Approval, ApprovalState, Call, CallStatus, CodeText, Executor, PathUse, Resources, ToolFacts, ToolOutcome, UrlUse,
-    call_digest,
+    Approval, ApprovalState, Call, CallStatus, CodeText, Executor, PathUse, Recording, Resources, ToolFacts,
+    ToolOutcome, UrlUse, call_digest,
 };
 pub use consult::{Consultation, Exchange, GoalChange, PlannedCall, Proposal};
-pub use event::RunEvent;
+pub use event::{Inherited, RunEvent};
+pub use fork::Forked;
 pub use functions::Functions;
+pub use inherit::inherit;
 pub use memory::{Fate, LeftOut, Memory, Remembered, Turn};
 pub use next::Next;
 pub use planner::{Budget, ChatSpec, Plan, PlanStep, PlannerSpec, RecordedSpec};

@@ -1,6 +1,6 @@
 //! What a worker is to do next with a run: a pure function of its state.
 
-use super::{Call, CallStatus, Executor, PlannerSpec, Run, RunStatus};
+use super::{Call, CallStatus, PlannerSpec, Run, RunStatus};
 use crate::CallId;
 
 /// The next act of the loop.
@@ -37,7 +37,7 @@ impl Run {
         }
         let running = self.status == RunStatus::Running;
         if let Some(left) = self.left_started() {
-            match (left.tool.idempotent, running) {
+            match (left.tool.idempotent || self.only_recordings_answer(), running) {
                 (false, _) => return Next::Interrupt(left.id),
                 (true, true) => return Next::Retry(left.id),
                 (true, false) => {}
@@ -61,7 +61,7 @@ impl Run {
 
     /// A call of ours that has started.
     fn left_started(&self) -> Option<&Call> {
-        let left = |call: &&Call| call.tool.executor != Executor::Client && call.status == CallStatus::Started;
+        let left = |call: &&Call| self.is_for_workers(call) && call.status == CallStatus::Started;
         self.open.values().find(left)
     }
 }

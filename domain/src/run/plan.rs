@@ -92,7 +92,7 @@ impl Run {
     /// The calls that may start now, in the order they were planned in; where nobody planned them together, one.
     pub fn startable(&self) -> Vec<CallId> {
         let ready = |status| matches!(status, CallStatus::Allowed | CallStatus::Approved);
-        let ours = |call: &&super::Call| call.tool.executor != super::Executor::Client && ready(call.status);
+        let ours = |call: &&super::Call| self.is_for_workers(call) && ready(call.status);
         if self.planner.as_ref().and_then(|planner| planner.chat()).is_none() {
             return self.open.values().find(ours).map(|call| call.id).into_iter().collect();
         }

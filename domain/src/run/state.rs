@@ -6,7 +6,7 @@ use rpds::RedBlackTreeMapSync;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Approval, Call, CallStatus, Memory, PlannedCall, PlannerSpec, Priority, Spent, Trust};
+use super::{Approval, Call, CallStatus, Forked, Memory, PlannedCall, PlannerSpec, Priority, Spent, Trust};
 use crate::{ApprovalId, CallId, Content, GoalId, Principal, Reason, RunId};
 
 /// Where a run stands.
@@ -139,6 +139,9 @@ pub struct Run {
     /// Its last word, whether the goal was reached, taken while the run was paused.
     #[serde(default)]
     pub(super) concluded: Option<(bool, String)>,
+    /// The run it continues, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) fork: Option<Forked>,
 }
 
 impl Run {

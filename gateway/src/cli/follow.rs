@@ -87,7 +87,9 @@ fn line(events: &[Value], paint: Paint) -> Option<String> {
             let step = Step { label: text("label"), tool: text("tool"), ..Step::default() };
             Some(call(&Step { verdict: "unfit".to_owned(), outcome: text("reason"), ..step }, paint))
         }
-        "ToolCallCompleted" | "ToolCallInterrupted" | "ApprovalRefused" => about(events, fact, paint),
+        "ToolCallCompleted" | "ToolCallInterrupted" | "ApprovalRefused" | "RecordingMissing" => {
+            about(events, fact, paint)
+        }
         "ApprovalRequested" => about(events, fact, paint),
         "DecisionMade" if fact["allow"] == false && fact["obligations"].as_array().is_none_or(Vec::is_empty) => {
             about(events, &fact["question"]["tool_call"], paint)

@@ -14,6 +14,7 @@ mod engine;
 mod error;
 mod evidence;
 mod follow;
+mod fork;
 mod home;
 mod keys;
 mod ledger;
@@ -29,6 +30,7 @@ mod rebuild;
 mod remote;
 mod replay;
 mod run;
+mod runs;
 mod sandbox;
 mod serve;
 mod settings;
@@ -76,8 +78,10 @@ const EXAMPLES: &str = "Examples:
   xagent up                                   start everything privately, run and replay a sample
   xagent run 'review this folder' --planner chat  let a model plan, and follow it live
   xagent runs                                 list runs
+  xagent runs step run_0193...                step through one, forwards and backwards
   xagent decisions --denied --since 1h --format csv   what was denied in the last hour, as a file
   xagent tail --denied                        follow denials, live
+  xagent fork run_0193... --at 24             go on from its 24th event in another run, recordings answering
   xagent replay run_0193...                   prove that a run replays identically
   xagent replay --all                         the same for every run
   xagent ledger proof 42 > proof.json         prove that event 42 is in the ledger
@@ -94,8 +98,10 @@ enum Command {
     Serve(Box<serve::Serve>),
     /// Start a run on a plan file or a goal a model plans for, and follow it to its end
     Run(run::Run),
-    /// List runs
-    Runs(lists::Runs),
+    /// List runs; look at one as of any event, what changed between two, or step through it
+    Runs(Box<runs::RunsCommand>),
+    /// Continue a run from any of its events in a new one, whose calls recordings answer
+    Fork(Box<fork::Fork>),
     /// List goals
     Goals(lists::Goals),
     /// List decisions of the law, or decide again what stock OPA servers have reported
@@ -179,6 +185,7 @@ pub fn main() -> ExitCode {
             Command::Serve(serve) => serve.run(&context).await,
             Command::Run(run) => run.run(&context).await,
             Command::Runs(runs) => runs.run(&context).await,
+            Command::Fork(fork) => fork.run(&context).await,
             Command::Goals(goals) => goals.run(&context).await,
             Command::ToolCalls(calls) => calls.run(&context).await,
             Command::Approvals(approvals) => approvals.run(&context).await,

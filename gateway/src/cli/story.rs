@@ -71,6 +71,7 @@ fn tell_event(step: &mut Step, kind: &str, fact: &Value) {
                 fact["duration_us"].as_u64().unwrap_or_default() / 1000
             );
         }
+        "RecordingMissing" => step.outcome = format!("no recording of it in {}", text("from")),
         "ToolCallInterrupted" => step.outcome = format!("interrupted: {}", text("reason")),
         _ => {}
     }

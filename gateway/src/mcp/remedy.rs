@@ -30,6 +30,9 @@ fn known(code: DenyCode) -> &'static str {
         DenyCode::PathOutsideWorkspace => "use a path relative to the workspace, without `..`",
         DenyCode::RateLimited => "wait a minute, then call again",
         DenyCode::ReadOnlyRole => "this role reads and changes nothing: use another principal",
+        DenyCode::RecordingMissing => {
+            "recordings answer here, and there is none of this call: call what was called before"
+        }
         DenyCode::RunNotRunning => "the run is paused or has ended: have it resumed, or name another",
         DenyCode::SecretPath => "files that may hold secrets are never touched: use another",
         DenyCode::SelfApproval => "somebody else must answer",

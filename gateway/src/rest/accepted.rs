@@ -5,7 +5,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use schemars::JsonSchema;
 use serde::Serialize;
-use xagent_commands::{Activated, Done, IssuedKey, ProposedCall, Published};
+use xagent_commands::{Activated, Done, ForkedRun, IssuedKey, ProposedCall, Published};
 use xagent_ledger::Receipt;
 
 use super::extract::Wait;
@@ -30,7 +30,7 @@ macro_rules! receipted {
     )+};
 }
 
-receipted!(Activated, Done, IssuedKey, ProposedCall, Published);
+receipted!(Activated, Done, ForkedRun, IssuedKey, ProposedCall, Published);
 
 /// An answer with the ways to its proof.
 #[derive(Serialize, JsonSchema)]

@@ -9,6 +9,7 @@ mod decision_logs;
 mod errors;
 mod evidence;
 pub mod extract;
+mod fork;
 mod health;
 mod keys;
 mod ledger;
@@ -18,6 +19,7 @@ pub mod openapi;
 mod outcome;
 mod query;
 mod runs;
+mod timeline;
 mod tlog;
 mod tools;
 mod upstreams;
@@ -128,6 +130,9 @@ fn governed() -> OpenApiRouter<Doors> {
         .merge(queries())
         .routes(routes!(runs::read))
         .routes(routes!(memory::memory))
+        .routes(routes!(timeline::diff))
+        .routes(routes!(timeline::compare))
+        .routes(routes!(fork::fork))
         .routes(routes!(list::events))
         .routes(routes!(list::decisions))
         .routes(routes!(stream::sse::events))

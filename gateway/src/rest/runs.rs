@@ -42,7 +42,7 @@ pub struct StartRun {
 /// Who plans.
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-enum Planner {
+pub(super) enum Planner {
     /// The client.
     Client,
     /// A chat model.
@@ -54,7 +54,7 @@ enum Planner {
 /// A run whose model's replies are used again.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct RecordedRun {
+pub(super) struct RecordedRun {
     /// The run.
     run: RunId,
 }
@@ -76,16 +76,8 @@ pub async fn start(
 ) -> Result<Accepted<RunStarted>, Problem> {
     let calling = &commanding.calling;
     let StartRun { agent, goal, plan, planner, workspace, priority } = body;
-    let planner = match (plan, planner) {
-        (None, None | Some(Planner::Client)) => PlannerRequest::Client,
-        (Some(plan), None) => PlannerRequest::Scripted(plan),
-        (None, Some(Planner::Chat(chat))) => PlannerRequest::Chat(chat),
-        (None, Some(Planner::Recorded(recorded))) => PlannerRequest::Recorded(recorded.run),
-        (Some(_), Some(_)) => {
-            let both = InvalidInput::new("/planner", "a run has a `plan` or a `planner`, not both");
-            return Err(calling.problem(CommandError::from(both)));
-        }
-    };
+    let planner = planned_by(plan, planner).map_err(|error| calling.problem(CommandError::from(error)))?;
+    let planner = planner.unwrap_or(PlannerRequest::Client);
     let request = RunRequest { agent, goal, planner, workspace, priority };
     let started = doors.commands.start_run(&calling.caller, request).await.map_err(|e| calling.problem(e))?;
     let (tenant, location) = (&calling.caller.principal.tenant, format!("/v1/runs/{}", started.run));
@@ -96,6 +88,18 @@ pub async fn start(
     let outcome = outcome.map_err(|error| calling.problem(error))?;
     let came_about = outcome.is_some();
     Ok(Accepted::created(RunStarted { started, outcome }, location).waited(wait, came_about))
+}
+
+/// Who is to plan, where that is said.
+pub(super) fn planned_by(plan: Option<Plan>, planner: Option<Planner>) -> Result<Option<PlannerRequest>, InvalidInput> {
+    match (plan, planner) {
+        (None, None) => Ok(None),
+        (Some(plan), None) => Ok(Some(PlannerRequest::Scripted(plan))),
+        (None, Some(Planner::Client)) => Ok(Some(PlannerRequest::Client)),
+        (None, Some(Planner::Chat(chat))) => Ok(Some(PlannerRequest::Chat(chat))),
+        (None, Some(Planner::Recorded(recorded))) => Ok(Some(PlannerRequest::Recorded(recorded.run))),
+        (Some(_), Some(_)) => Err(InvalidInput::new("/planner", "a run has a `plan` or a `planner`, not both")),
+    }
 }
 
 /// A run that was started.
@@ -164,7 +168,7 @@ pub async fn read(
     }
     let at = query.at.map_or(u64::MAX, |at| at.0);
     let loaded = doors.commands.ledger().load_at::<Run>(tenant, &id, at).await.map_err(|e| calling.problem(e))?;
-    if !loaded.state.exists() {
+    if loaded.sequence == 0 {
         return Err(calling.problem(Refusal::NotFound { what: "run", id }));
     }
     Ok(shown(id, loaded.sequence, loaded.state, "ledger"))

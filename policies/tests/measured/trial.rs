@@ -115,7 +115,7 @@ impl<'a> Trial<'a> {
         let decision = decision.unwrap();
         if decision.allow {
             let output = Content::json(CanonicalJson::of_value(output).unwrap()).0;
-            let outcome = ToolOutcome { succeeded: true, output };
+            let outcome = ToolOutcome { succeeded: true, output, recording: None };
             self.act(Act::CompleteCall { call, outcome, duration_us: 1 }, None).unwrap();
         }
         let asks_for_approval = decision.asks_for_approval();

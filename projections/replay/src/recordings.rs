@@ -4,13 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use xagent_domain::bundle::Manifest;
 use xagent_domain::run::{Consultation, PlannerSpec, RunEvent};
-use xagent_domain::{CanonicalJson, Content, Digest, Recorded, read};
+use xagent_domain::{CanonicalJson, Content, Digest, Recorded, RunId, read};
 
 /// The recordings of one run.
 #[derive(Clone, Debug, Default)]
 pub struct Recordings {
     /// The run's events, in order, as they were recorded.
     pub events: Vec<Recorded>,
+    /// The events of the run that this one continues, in order; none where they are not at hand.
+    pub origin: Option<Vec<Recorded>>,
     /// Texts of the blob table, by digest.
     pub blobs: BTreeMap<Digest, String>,
     /// Manifests of the bundles, by digest.
@@ -40,6 +42,16 @@ impl Needs {
         needs
     }
 
+    /// The run that these events continue, where they do.
+    pub fn origin(events: &[Recorded]) -> Option<RunId> {
+        events.iter().filter(|event| event.event_type == "RunForked").find_map(|event| {
+            match read::<RunEvent>(&event.event_type, &event.event_version, &event.payload).ok()? {
+                RunEvent::RunForked { from, .. } => Some(from),
+                _ => None,
+            }
+        })
+    }
+
     /// Adds what a bundle's manifest refers to.
     pub fn manifest(&mut self, manifest: &Manifest) {
         manifest.modules.values().chain([&manifest.data]).for_each(|content| self.content(content));
@@ -67,6 +79,7 @@ impl Recordings {
 /// The contents an event refers to.
 pub(crate) fn contents(event: &RunEvent) -> Vec<&Content> {
     match event {
+        RunEvent::EventInherited(inherited) => contents(&inherited.event),
         RunEvent::DecisionMade(made) => vec![&made.input],
         RunEvent::RunStarted { planner: PlannerSpec::Scripted(plan), .. } => vec![plan],
         RunEvent::PlannerConsulted(Consultation { exchange: Some(exchange), .. }) => {

@@ -33,6 +33,12 @@ pub enum Kind {
     Verdict,
     /// A tool call was started that no decision allows.
     StartWithoutAllow,
+    /// A decision on a tool call was made by another bundle than the one its run is under.
+    Law,
+    /// What was taken over from another run is not what that one recorded.
+    Inheritance,
+    /// The recording that answered is not the one that is said.
+    Recording,
     /// The state folded from the events is not the one that was served.
     State,
 }
@@ -137,6 +143,9 @@ impl fmt::Display for Kind {
             Self::Result => "the decision's result is another one",
             Self::Verdict => "the verdict is not what the result says",
             Self::StartWithoutAllow => "a tool call was started that no decision allows",
+            Self::Law => "another bundle decided than the one the run is under",
+            Self::Inheritance => "what was taken over is not what the other run recorded",
+            Self::Recording => "the recording that answered is another one",
             Self::State => "the state is not the one that was served",
         })
     }

@@ -8,6 +8,7 @@ use xagent_policies::Bulk;
 
 use crate::consultations::check_consultation;
 use crate::decisions::{check_decision, json, load_bundles};
+use crate::forks::{check_answer, check_inherited, check_law};
 use crate::recordings::contents;
 use crate::{Divergence, Kind, Recordings, Report, StateCheck};
 
@@ -74,6 +75,7 @@ impl Walk<'_> {
             RunEvent::DecisionMade(made) => {
                 self.report.decisions += 1;
                 check_decision(self, event, made)?;
+                check_law(&self.run, event, made)?;
                 if let (true, Question::ToolCall { call, .. }) = (made.allow, &made.question) {
                     self.allowed.insert(made.decision, *call);
                 }
@@ -83,6 +85,8 @@ impl Walk<'_> {
                 let recorded = format!("{call} started under {decision}");
                 return Err(Divergence::at(event, Kind::StartWithoutAllow, recorded, "no such decision allows it"));
             }
+            RunEvent::EventInherited(inherited) => check_inherited(self.recordings, event, inherited)?,
+            RunEvent::ToolCallCompleted { outcome, .. } => check_answer(self.recordings, event, outcome)?,
             _ => {}
         }
         Ok(())

@@ -3,8 +3,8 @@
 use serde_json::json;
 use xagent_domain::Digest;
 use xagent_domain::run::{
-    ArgumentRole, ArgumentUse, CodeText, Consultation, Exchange, Executor, PathUse, PlannedCall, PlannerSpec, Priority,
-    Proposal, Resources, RunEvent, ToolFacts, ToolOutcome, UrlUse,
+    ArgumentRole, ArgumentUse, CodeText, Consultation, Exchange, Executor, Inherited, PathUse, PlannedCall,
+    PlannerSpec, Priority, Proposal, Resources, RunEvent, ToolFacts, ToolOutcome, UrlUse,
 };
 
 use super::parts::id;
@@ -45,7 +45,7 @@ impl Examples for RunEvent {
             }
             "ToolCallCompleted" => Self::ToolCallCompleted {
                 call: id("call"),
-                outcome: ToolOutcome { succeeded: true, output: parts.large("application/json") },
+                outcome: ToolOutcome { succeeded: true, output: parts.large("application/json"), recording: None },
                 duration_us: 42,
             },
             "ToolCallInterrupted" => Self::ToolCallInterrupted { call: id("call"), reason: reason() },
@@ -56,7 +56,25 @@ impl Examples for RunEvent {
             "RunCancelled" => Self::RunCancelled { reason: reason() },
             "RunCompleted" => Self::RunCompleted { summary: reason() },
             "RunFailed" => Self::RunFailed { reason: reason() },
-            "RunForked" => Self::RunForked { from: id("run"), at_sequence: 9 },
+            "RunForked" => Self::RunForked {
+                from: id("run"),
+                at_sequence: 9,
+                at_position: 42,
+                law: Some(Digest::of(b"law")),
+                live: false,
+            },
+            "EventInherited" => {
+                let (sequence, position, version) = (7, 40, "1".to_owned());
+                let event = Self::example("ToolCallCompleted", parts);
+                Self::EventInherited(Box::new(Inherited { sequence, position, version, event }))
+            }
+            "RecordingMissing" => Self::RecordingMissing {
+                call: id("call"),
+                from: id("run"),
+                tool: "tool".to_owned(),
+                tool_digest: Digest::of(b"tool"),
+                arguments_digest: Digest::of(b"arguments"),
+            },
             other => unknown(other),
         }
     }

@@ -98,7 +98,7 @@ pub fn scripted() -> PlannerSpec {
 }
 
 pub fn outcome(succeeded: bool) -> ToolOutcome {
-    ToolOutcome { succeeded, output: Content::json(CanonicalJson::parse("{}").unwrap()).0 }
+    ToolOutcome { succeeded, output: Content::json(CanonicalJson::parse("{}").unwrap()).0, recording: None }
 }
 
 pub fn start_call(number: u128) -> Act {
@@ -191,6 +191,7 @@ impl Given {
                 | Act::RejectPlanned { .. }
                 | Act::StartCall { .. }
                 | Act::CompleteCall { .. }
+                | Act::MissRecording { .. }
                 | Act::InterruptCall { .. }
         );
         let by = if matches!(act, Act::Grant { .. } | Act::Refuse { .. }) { "bob" } else { "alice" };

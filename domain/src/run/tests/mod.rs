@@ -2,6 +2,7 @@
 
 mod approvals;
 mod calls;
+mod forks;
 mod kit;
 mod laws;
 mod life;

@@ -21,7 +21,11 @@ fn proposal(number: u128, tool: ToolFacts, arguments: &Value) -> Propose {
 
 fn ended(number: u128, succeeded: bool, output: &Value) -> Act {
     let output = Content::json(CanonicalJson::of_value(output).unwrap()).0;
-    Act::CompleteCall { call: call(number), outcome: ToolOutcome { succeeded, output }, duration_us: 1 }
+    Act::CompleteCall {
+        call: call(number),
+        outcome: ToolOutcome { succeeded, output, recording: None },
+        duration_us: 1,
+    }
 }
 
 /// A call of a tool that is over.

@@ -18,7 +18,7 @@ pub fn told(event: &Value, paint: Paint) -> String {
 }
 
 /// What the event says, as far as a line can hold it.
-fn said(fact: &Value, paint: Paint) -> String {
+pub fn said(fact: &Value, paint: Paint) -> String {
     let text = |pointer: &str| fact.pointer(pointer).and_then(Value::as_str).filter(|text| !text.is_empty());
     if let Some(allow) = fact["allow"].as_bool() {
         let asked = text("/question/command/name").or_else(|| text("/question/tool_call/call")).unwrap_or_default();

@@ -1,6 +1,6 @@
 //! `xagent tail`: what is recorded, line by line as it happens.
 
-mod line;
+pub mod line;
 mod parse;
 
 use std::io::{IsTerminal, Write};

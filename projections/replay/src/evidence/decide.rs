@@ -20,7 +20,8 @@ const SHOWN: usize = 500;
 
 pub(super) fn all(parsed: &Parsed, engine: &Bulk, verdict: &mut Verdict) {
     let bundles = parsed.bundles.iter().map(|(digest, law)| (*digest, manifest(*digest, law)));
-    let mut recordings = Recordings { events: Vec::new(), blobs: parsed.blobs.clone(), bundles: bundles.collect() };
+    let mut recordings =
+        Recordings { blobs: parsed.blobs.clone(), bundles: bundles.collect(), ..Recordings::default() };
     let names = verdict.runs.iter().map(|run| ((run.tenant.as_str(), run.run.as_str()), Vec::new()));
     let mut whole: BTreeMap<_, Vec<Recorded>> = names.collect();
     let mut alone = Vec::new();

@@ -85,6 +85,12 @@ impl RunState {
                     closed(call, seen, if outcome.succeeded { "succeeded" } else { "failed" });
                 }
             }
+            RunEvent::RecordingMissing { call, .. } => {
+                if let Some(call) = self.call(seen, &call.to_string()) {
+                    call.codes = vec!["recording_missing".to_owned()];
+                    closed(call, seen, "refused");
+                }
+            }
             RunEvent::ToolCallInterrupted { call, .. } => {
                 self.call(seen, &call.to_string()).into_iter().for_each(|call| closed(call, seen, "interrupted"));
             }

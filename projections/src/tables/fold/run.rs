@@ -88,6 +88,8 @@ impl RunState {
             RunEvent::RunFailed { reason } => ended(row, seen, "failed", reason),
             // It never became a call: the event alone tells of it.
             RunEvent::ToolCallRejected { .. } => {}
+            // It belongs to the run that this one continues, and is told of there.
+            RunEvent::EventInherited(_) => {}
             RunEvent::RunForked { from, .. } => row.forked_from = Some(from.to_string()),
             RunEvent::ToolCallProposed { .. }
             | RunEvent::ApprovalRequested { .. }
@@ -95,6 +97,7 @@ impl RunState {
             | RunEvent::ApprovalRefused { .. }
             | RunEvent::ToolCallStarted { .. }
             | RunEvent::ToolCallCompleted { .. }
+            | RunEvent::RecordingMissing { .. }
             | RunEvent::ToolCallInterrupted { .. } => self.call_happened(row, seen, event, changes),
         }
     }
