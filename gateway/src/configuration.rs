@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use xagent_commands::{ModelServer, ToolSettings};
 use xagent_policies::Trust;
@@ -23,6 +24,8 @@ pub struct Configuration {
     pub nats_url: String,
     /// Where Redis is.
     pub redis_url: String,
+    /// What it does.
+    pub roles: Vec<Role>,
     /// Where to listen; port 0 takes a free one.
     pub listen: SocketAddr,
     /// What development tokens are signed with; none where none are taken.
@@ -39,6 +42,8 @@ pub struct Configuration {
     pub signing: Signing,
     /// Where checkpoints are mirrored to.
     pub checkpoint_mirror: Option<Place>,
+    /// How often the whole ledger is verified; never where there is none.
+    pub verify_every: Option<Duration>,
     /// How long an approval is valid, in seconds.
     pub approval_ttl_s: u32,
     /// Whose signatures on policy bundles are believed.
@@ -57,6 +62,24 @@ pub struct Configuration {
     pub upstream_programs: Vec<PathBuf>,
     /// Bounds of the MCP door.
     pub mcp: McpOptions,
+}
+
+/// What a server does. Servers over one ledger share it out as their operator likes; each role may run many times.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Role {
+    /// Serve REST, live streams and MCP, and decide
+    Api,
+    /// Walk runs and carry out their tool calls
+    Worker,
+    /// Publish events and checkpoints, sign the tree, and verify it where that is asked for
+    Relay,
+    /// Keep the views
+    Projector,
+}
+
+impl Role {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Api, Self::Worker, Self::Relay, Self::Projector];
 }
 
 /// What evaluates policies, and its bounds.

@@ -11,7 +11,7 @@ use xagent_commands::{
     Commands, CommandsOptions, Executor, Law, SystemClock, SystemResolver, Toolkit, Worker, WorkerOptions,
 };
 use xagent_domain::Limits as EngineLimits;
-use xagent_ledger::{Ledger, LedgerOptions, Notary};
+use xagent_ledger::{Ledger, LedgerOptions, Notary, Watch};
 use xagent_opa::{OpaError, OpaOptions, OpaServer};
 use xagent_policies::{Bundle, Embedded, PolicyEngine};
 use xagent_projections::{
@@ -21,12 +21,12 @@ use xagent_projections::{
 use xagent_sandbox::{Sandbox, SandboxError};
 
 use crate::access::{KeyRing, SourceError, Tally, Tokens};
-use crate::configuration::{Configuration, Engine, Opa, Signing};
+use crate::configuration::{Configuration, Engine, Opa, Role, Signing};
 use crate::limits::{Drain, Limits};
 use crate::listen::{Listening, Patient, TlsError, serve};
 use crate::mcp::Mcp;
 use crate::rest::extract::InFlight;
-use crate::rest::{Doors, router};
+use crate::rest::{Doors, health_only, router};
 use crate::stream::{Streams, feed};
 use crate::telemetry::{Exporter, Metrics};
 
@@ -121,9 +121,12 @@ impl Server {
         let notary = Notary::new(ledger.clone(), signer, old);
         let checkpoints = CheckpointRelay::new(ledger.clone(), bus.clone());
         let mirror = configuration.checkpoint_mirror.clone();
+        let watch = configuration.verify_every.map(|every| Watch::new(ledger.clone(), every));
         let mirror = mirror.map(|place| CheckpointMirror::new(ledger, notary.clone(), place, clock.clone()));
         let kit = Toolkit::new(configuration.tools.clone(), detected().await);
+        let is = |role| configuration.roles.contains(&role);
         let worker = Worker::new(commands.clone(), kit.clone(), WorkerOptions::default());
+        let worker = is(Role::Worker).then_some(worker);
         let stock = Bundle::stock()?;
 
         let stages: [CancellationToken; 3] = Default::default();
@@ -160,20 +163,23 @@ impl Server {
         let limits = configuration.limits.clone();
         let patient = Patient::new(configuration.streams.stall, limits.connections);
         let listening = Listening { listener, patient, tls, limits, drain };
-        let doors = tokio::spawn(doors(listening, router(routes), stages[0].clone()));
+        let routes = if is(Role::Api) { router(routes) } else { health_only(routes) };
+        let doors = tokio::spawn(doors(listening, routes, stages[0].clone()));
         let streams = tokio::spawn(feed(streams, stages[0].clone()));
         let workers = tokio::spawn(govern(commands, stock, worker, stages[1].clone()));
-        let mut readers = vec![
-            tokio::spawn(mcp.run(stages[0].clone())),
-            tokio::spawn(relay.run(stages[2].clone())),
-            tokio::spawn(checkpoints.run(stages[2].clone())),
-            tokio::spawn(projector.run(stages[2].clone())),
-            tokio::spawn(rows.run(stages[2].clone())),
-            tokio::spawn(notary.run(stages[2].clone())),
-        ];
-        readers.push(tokio::spawn(teller.run(stages[1].clone())));
+        let mut readers = vec![tokio::spawn(mcp.run(stages[0].clone())), tokio::spawn(teller.run(stages[1].clone()))];
+        if is(Role::Relay) {
+            readers.push(tokio::spawn(relay.run(stages[2].clone())));
+            readers.push(tokio::spawn(checkpoints.run(stages[2].clone())));
+            readers.push(tokio::spawn(notary.run(stages[2].clone())));
+            readers.extend(watch.map(|watch| tokio::spawn(watch.run(stages[2].clone()))));
+            readers.extend(mirror.map(|mirror| tokio::spawn(mirror.run(stages[2].clone()))));
+        }
+        if is(Role::Projector) {
+            readers.push(tokio::spawn(projector.run(stages[2].clone())));
+            readers.push(tokio::spawn(rows.run(stages[2].clone())));
+        }
         readers.extend(ring);
-        readers.extend(mirror.map(|mirror| tokio::spawn(mirror.run(stages[2].clone()))));
         let metrics = exporter.as_ref().map(|exporter| exporter.address);
         readers.extend(exporter.map(|exporter| tokio::spawn(exporter.run(stages[2].clone()))));
         let drain = configuration.limits.drain + DRAIN;
@@ -208,7 +214,7 @@ async fn doors(listening: Listening, routes: axum::Router, stop: CancellationTok
 }
 
 /// The law comes into force before the first worker looks for work: no call is denied for want of a law.
-async fn govern(commands: Commands, stock: Bundle, worker: Worker, stop: CancellationToken) {
+async fn govern(commands: Commands, stock: Bundle, worker: Option<Worker>, stop: CancellationToken) {
     let mut pause = tokio::time::interval(Duration::from_millis(500));
     pause.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -221,7 +227,12 @@ async fn govern(commands: Commands, stock: Bundle, worker: Worker, stop: Cancell
             Err(error) => tracing::warn!(error = %error, "law.not_in_force"),
         }
     }
-    tokio::join!(commands.follow_law(stop.clone()), worker.run(stop.clone()));
+    let work = async {
+        if let Some(worker) = worker {
+            worker.run(stop.clone()).await;
+        }
+    };
+    tokio::join!(commands.follow_law(stop.clone()), work);
 }
 
 async fn exporter(listen: SocketAddr) -> Result<Exporter, StartError> {

@@ -1,8 +1,9 @@
 //! `xagent serve`.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Args;
 use serde_json::json;
@@ -20,7 +21,7 @@ use super::streams::StreamArgs;
 use super::tools_file::ToolsFile;
 use super::{CliError, Context, Home};
 use crate::access::Secret;
-use crate::configuration::Configuration;
+use crate::configuration::{Configuration, Role};
 use crate::server::Server;
 
 /// How long an approval is valid unless told otherwise.
@@ -32,29 +33,61 @@ pub struct Servers {
     /// Postgres
     #[arg(long, env = "XAGENT_DATABASE_URL", hide_env_values = true, value_name = "URL")]
     pub database_url: Option<String>,
+    /// The file that holds that URL; likewise for the others
+    #[arg(long, env = "XAGENT_DATABASE_URL_FILE", value_name = "FILE", conflicts_with = "database_url")]
+    pub database_url_file: Option<PathBuf>,
     /// NATS with JetStream
     #[arg(long, env = "XAGENT_NATS_URL", hide_env_values = true, value_name = "URL")]
     pub nats_url: Option<String>,
+    #[arg(long, env = "XAGENT_NATS_URL_FILE", value_name = "FILE", conflicts_with = "nats_url", hide = true)]
+    pub nats_url_file: Option<PathBuf>,
     /// Redis
     #[arg(long, env = "XAGENT_REDIS_URL", hide_env_values = true, value_name = "URL")]
     pub redis_url: Option<String>,
+    #[arg(long, env = "XAGENT_REDIS_URL_FILE", value_name = "FILE", conflicts_with = "redis_url", hide = true)]
+    pub redis_url_file: Option<PathBuf>,
 }
 
 impl Servers {
+    /// What was given for Postgres, by URL or file; likewise for the others.
+    pub fn given_database(&self) -> Result<Option<String>, CliError> {
+        given(self.database_url.as_ref(), self.database_url_file.as_deref())
+    }
+
+    pub fn given_nats(&self) -> Result<Option<String>, CliError> {
+        given(self.nats_url.as_ref(), self.nats_url_file.as_deref())
+    }
+
+    pub fn given_redis(&self) -> Result<Option<String>, CliError> {
+        given(self.redis_url.as_ref(), self.redis_url_file.as_deref())
+    }
+
     pub fn database(&self, home: &Home) -> Result<String, CliError> {
-        let known = self.database_url.clone().or_else(|| home.connection().map(|connection| connection.database_url));
+        let known = self.given_database()?.or_else(|| home.connection().map(|connection| connection.database_url));
         known.ok_or_else(|| missing("Postgres", "XAGENT_DATABASE_URL"))
     }
 
     pub fn nats(&self, home: &Home) -> Result<String, CliError> {
-        let known = self.nats_url.clone().or_else(|| home.connection().map(|connection| connection.nats_url));
+        let known = self.given_nats()?.or_else(|| home.connection().map(|connection| connection.nats_url));
         known.ok_or_else(|| missing("NATS", "XAGENT_NATS_URL"))
     }
 
     pub fn redis(&self, home: &Home) -> Result<String, CliError> {
-        let known = self.redis_url.clone().or_else(|| home.connection().map(|connection| connection.redis_url));
+        let known = self.given_redis()?.or_else(|| home.connection().map(|connection| connection.redis_url));
         known.ok_or_else(|| missing("Redis", "XAGENT_REDIS_URL"))
     }
+}
+
+/// The URL that was given, itself or in a file: a URL holds a password.
+fn given(url: Option<&String>, file: Option<&Path>) -> Result<Option<String>, CliError> {
+    let (Some(file), None) = (file, url) else { return Ok(url.cloned()) };
+    let text = std::fs::read_to_string(file).map_err(|error| {
+        CliError::new(
+            format!("{}: {error}", file.display()),
+            "name a file that holds the URL and that this user may read",
+        )
+    })?;
+    Ok(Some(text.trim().to_owned()))
 }
 
 fn missing(server: &str, variable: &str) -> CliError {
@@ -68,6 +101,9 @@ fn missing(server: &str, variable: &str) -> CliError {
 pub struct Serve {
     #[command(flatten)]
     servers: Servers,
+    /// What this server does, separated by commas; in every role it answers /livez and /readyz
+    #[arg(long, env = "XAGENT_ROLES", value_enum, value_delimiter = ',', default_values_t = Role::ALL, value_name = "ROLE")]
+    roles: Vec<Role>,
     /// Where to listen; port 0 takes a free one
     #[arg(long, env = "XAGENT_LISTEN", default_value = "127.0.0.1:7117", value_name = "ADDRESS")]
     listen: SocketAddr,
@@ -100,6 +136,10 @@ pub struct Serve {
     model: ModelArgs,
     #[command(flatten)]
     mcp: McpArgs,
+    /// How long after one verification of the whole ledger the next one begins, in seconds; 0 verifies nothing unasked. One
+    /// server at a time verifies; metrics tell what it found
+    #[arg(long, env = "XAGENT_VERIFY_EVERY_S", default_value_t = 0, value_name = "SECONDS")]
+    verify_every_s: u32,
     /// How long an approval is valid, in seconds; a call must have started by then
     #[arg(long, env = "XAGENT_APPROVAL_TTL_S", default_value_t = A_DAY_S, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
     approval_ttl_s: u32,
@@ -112,6 +152,7 @@ impl Serve {
             database_url: self.servers.database(&context.home)?,
             nats_url: self.servers.nats(&context.home)?,
             redis_url: self.servers.redis(&context.home)?,
+            roles: self.roles.clone(),
             listen: self.listen,
             secret: self.secret(context)?,
             issuer: self.issuer.configuration()?,
@@ -128,6 +169,7 @@ impl Serve {
             mcp: self.mcp.options(),
             upstream_programs: self.mcp.upstream_programs,
             metrics_listen: self.metrics_listen,
+            verify_every: (self.verify_every_s > 0).then(|| Duration::from_secs(self.verify_every_s.into())),
             approval_ttl_s: self.approval_ttl_s,
         };
         let server = start(&configuration).await?;

@@ -31,7 +31,7 @@ use super::streams::StreamArgs;
 use super::terminal::Paint;
 use super::tools_file::ToolsFile;
 use super::{CliError, Context};
-use crate::configuration::Configuration;
+use crate::configuration::{Configuration, Role};
 use crate::sample::REPO_REVIEW;
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -86,9 +86,9 @@ impl Up {
         context.say("Starting Postgres, NATS and Redis ...");
         let options = StackOptions {
             folder,
-            postgres: need(&self.servers.database_url),
-            nats: need(&self.servers.nats_url),
-            redis: need(&self.servers.redis_url),
+            postgres: need(self.servers.given_database()?),
+            nats: need(self.servers.given_nats()?),
+            redis: need(self.servers.given_redis()?),
         };
         let stack = blocking(move || Stack::start(options)).await?;
         xagent_ledger::migrate(stack.postgres_url()).await?;
@@ -127,6 +127,7 @@ impl Up {
             database_url: stack.postgres_url().to_owned(),
             nats_url: stack.nats_url().to_owned(),
             redis_url: stack.redis_url().to_owned(),
+            roles: Role::ALL.to_vec(),
             listen: remembered_address(context),
             secret: Some(context.home.secret(None)?),
             issuer: None,
@@ -143,13 +144,14 @@ impl Up {
             mcp: self.mcp.options(),
             upstream_programs: self.mcp.upstream_programs.clone(),
             metrics_listen: None,
+            verify_every: None,
             approval_ttl_s: A_DAY_S,
         })
     }
 }
 
-fn need(url: &Option<String>) -> Need {
-    url.clone().map_or(Need::Private, Need::Existing)
+fn need(url: Option<String>) -> Need {
+    url.map_or(Need::Private, Need::Existing)
 }
 
 fn stack_failed(error: &xagent_stack::StackError) -> CliError {
