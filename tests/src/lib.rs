@@ -10,6 +10,7 @@ mod mcp;
 mod opa;
 mod said;
 mod schemathesis;
+mod stack_tools;
 mod tool;
 
 use std::path::PathBuf;
@@ -25,6 +26,7 @@ pub use mcp::McpTools;
 pub use opa::{OpaProcess, opa};
 pub use said::{Acknowledged, Said};
 pub use schemathesis::schemathesis;
+pub use stack_tools::{StackTools, installed, root, succeeded};
 pub use tool::{registered, registration};
 
 /// The longest a condition is waited for.
