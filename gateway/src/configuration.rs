@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use xagent_commands::{ModelServer, ToolSettings};
 use xagent_policies::Trust;
-use xagent_projections::Place;
+use xagent_projections::{LokiOptions, Place};
 use xagent_tree::Signer;
 
 use crate::access::{IssuerOptions, KeyOptions, Secret};
@@ -50,6 +50,8 @@ pub struct Configuration {
     pub bundle_trust: Trust,
     /// What evaluates policies.
     pub engine: Engine,
+    /// Where copies of the audit trail go.
+    pub audit: Audit,
     /// Where metrics can be read; nowhere where there is none.
     pub metrics_listen: Option<SocketAddr>,
     /// Bounds of live streams.
@@ -80,6 +82,28 @@ pub enum Role {
 impl Role {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::Api, Self::Worker, Self::Relay, Self::Projector];
+}
+
+/// Where copies of the audit trail go; nowhere where there is none.
+#[derive(Clone, Default)]
+pub struct Audit {
+    /// Loki.
+    pub loki: Option<LokiOptions>,
+    /// The address of an OTLP receiver of logs.
+    pub otlp_url: Option<String>,
+    /// JSON lines.
+    pub lines: Option<AuditLines>,
+    /// The label `job`, and the name of the service.
+    pub job: String,
+}
+
+/// Where JSON lines of the audit trail go.
+#[derive(Clone)]
+pub enum AuditLines {
+    /// To standard output.
+    Out,
+    /// To the end of a file.
+    File(PathBuf),
 }
 
 /// What evaluates policies, and its bounds.

@@ -15,13 +15,13 @@ use xagent_ledger::{Ledger, LedgerOptions, Notary, Watch};
 use xagent_opa::{OpaError, OpaOptions, OpaServer};
 use xagent_policies::{Bundle, Embedded, PolicyEngine};
 use xagent_projections::{
-    Bus, CheckpointMirror, CheckpointRelay, RateCounters, Relay, RunProjector, RunViews, TableProjector, Tables,
-    TablesError,
+    AuditError, AuditTrail, Bus, CheckpointMirror, CheckpointRelay, Lines, Loki, OtlpLogs, RateCounters, Relay,
+    RunProjector, RunViews, TableProjector, Tables, TablesError,
 };
 use xagent_sandbox::{Sandbox, SandboxError};
 
 use crate::access::{KeyRing, SourceError, Tally, Tokens};
-use crate::configuration::{Configuration, Engine, Opa, Role, Signing};
+use crate::configuration::{AuditLines, Configuration, Engine, Opa, Role, Signing};
 use crate::limits::{Drain, Limits};
 use crate::listen::{Listening, Patient, TlsError, serve};
 use crate::mcp::Mcp;
@@ -51,6 +51,9 @@ pub enum StartError {
     /// The query tables' address makes no sense.
     #[error(transparent)]
     Tables(#[from] TablesError),
+    /// Where the audit trail should go makes no sense.
+    #[error("the audit trail: {0}")]
+    Audit(#[from] AuditError),
     /// The stock bundle is broken.
     #[error(transparent)]
     Bundle(#[from] xagent_policies::BundleError),
@@ -120,6 +123,7 @@ impl Server {
         let Signing { signer, old } = configuration.signing.clone();
         let notary = Notary::new(ledger.clone(), signer, old);
         let checkpoints = CheckpointRelay::new(ledger.clone(), bus.clone());
+        let trails = Trails::of(configuration, &ledger)?;
         let mirror = configuration.checkpoint_mirror.clone();
         let watch = configuration.verify_every.map(|every| Watch::new(ledger.clone(), every));
         let mirror = mirror.map(|place| CheckpointMirror::new(ledger, notary.clone(), place, clock.clone()));
@@ -178,6 +182,7 @@ impl Server {
         if is(Role::Projector) {
             readers.push(tokio::spawn(projector.run(stages[2].clone())));
             readers.push(tokio::spawn(rows.run(stages[2].clone())));
+            readers.extend(trails.start(&stages[2]));
         }
         readers.extend(ring);
         let metrics = exporter.as_ref().map(|exporter| exporter.address);
@@ -233,6 +238,37 @@ async fn govern(commands: Commands, stock: Bundle, worker: Option<Worker>, stop:
         }
     };
     tokio::join!(commands.follow_law(stop.clone()), work);
+}
+
+/// The copies of the audit trail that are kept.
+struct Trails {
+    loki: Option<AuditTrail<Loki>>,
+    otlp: Option<AuditTrail<OtlpLogs>>,
+    lines: Option<AuditTrail<Lines>>,
+}
+
+impl Trails {
+    fn of(configuration: &Configuration, ledger: &Ledger) -> Result<Self, AuditError> {
+        let (audit, url) = (configuration.audit.clone(), &configuration.database_url);
+        let loki = audit.loki.map(|options| AuditTrail::new(ledger.clone(), url, Loki::new(options)?));
+        let otlp =
+            audit.otlp_url.map(|otlp| AuditTrail::new(ledger.clone(), url, OtlpLogs::new(&otlp, audit.job.clone())?));
+        let lines = audit.lines.map(|lines| {
+            let file = match lines {
+                AuditLines::Out => None,
+                AuditLines::File(file) => Some(file),
+            };
+            AuditTrail::new(ledger.clone(), url, Lines::new(file, audit.job.clone()))
+        });
+        Ok(Self { loki: loki.transpose()?, otlp: otlp.transpose()?, lines: lines.transpose()? })
+    }
+
+    fn start(self, stop: &CancellationToken) -> Vec<JoinHandle<()>> {
+        let loki = self.loki.map(|trail| tokio::spawn(trail.run(stop.clone())));
+        let otlp = self.otlp.map(|trail| tokio::spawn(trail.run(stop.clone())));
+        let lines = self.lines.map(|trail| tokio::spawn(trail.run(stop.clone())));
+        [loki, otlp, lines].into_iter().flatten().collect()
+    }
 }
 
 async fn exporter(listen: SocketAddr) -> Result<Exporter, StartError> {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::measured;
 use crate::pause::pause;
 use crate::{Lease, Ledger, LedgerError};
 
@@ -42,6 +43,7 @@ pub async fn lead<L: Led>(led: &L, stop: &CancellationToken) {
             Ok(()) => FOLLOW,
             Err(error) => {
                 failures += 1;
+                measured::interrupted(L::KEY);
                 tracing::warn!(error = %error, failures, key = L::KEY, "leader.interrupted");
                 pause(failures, LONGEST_PAUSE_MS)
             }

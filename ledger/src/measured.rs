@@ -15,6 +15,7 @@ const WAITING: &str = "xagent_append_waiting_commands";
 const REFUSED: &str = "xagent_append_refused_total";
 const RECALLED: &str = "xagent_aggregate_cache_lookups_total";
 const CACHE_BYTES: &str = "xagent_aggregate_cache_bytes";
+const INTERRUPTED: &str = "xagent_leader_interruptions_total";
 const CHECKPOINT: &str = "xagent_checkpoint_position";
 const VERIFICATIONS: &str = "xagent_verifications_total";
 const VERIFIED: &str = "xagent_verified_events";
@@ -34,6 +35,7 @@ pub fn describe() {
     describe_counter!(REFUSED, "Commands refused because too many were waiting");
     describe_counter!(RECALLED, "Aggregates asked for, by whether they were in memory");
     describe_gauge!(CACHE_BYTES, Unit::Bytes, "Bytes of the aggregates in memory, as their states are written");
+    describe_counter!(INTERRUPTED, "Failures that broke a leader off: the relay, a view, a trail; it begins anew");
     describe_gauge!(CHECKPOINT, "Positions covered by the newest checkpoint that this process signed");
     describe_counter!(VERIFICATIONS, "Verifications of the whole ledger, by outcome: holds, broken or failed");
     describe_gauge!(VERIFIED, "Events that the last verification read and checked");
@@ -72,6 +74,10 @@ pub(crate) fn recalled(found: bool) {
 
 pub(crate) fn cache_bytes(bytes: usize) {
     gauge!(CACHE_BYTES).set(bytes as f64);
+}
+
+pub(crate) fn interrupted(key: &'static str) {
+    counter!(INTERRUPTED, "key" => key).increment(1);
 }
 
 pub(crate) fn checkpoint(position: u64) {

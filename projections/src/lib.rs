@@ -1,16 +1,19 @@
-//! The read side: the relay to NATS JetStream, the views built from it, the query tables, and
+//! The read side: the relay to NATS JetStream, the views built from it, the query tables, the audit trail, and
 //! checkpoints on their way out. It never appends.
 //!
 //! The doors read its views and start its tasks. Every view can be dropped and is rebuilt from the ledger.
 
+mod audit;
 mod bus;
 mod checkpoints;
+mod followed;
 pub mod measured;
 mod rates;
 mod relay;
 mod runs;
 mod tables;
 
+pub use audit::{AuditError, AuditTrail, Lines, Loki, LokiOptions, OtlpLogs, Rewound, Target as AuditTarget};
 pub use bus::{Bus, CHECKPOINTS, STREAM};
 pub use checkpoints::{CheckpointMirror, CheckpointRelay, Place, PlaceError};
 pub use rates::{Rate, RateCounters, Taken};

@@ -10,6 +10,7 @@ const DELAY_SECONDS: &str = "xagent_reader_delay_seconds";
 
 /// Says what each of them means, to whatever exports them.
 pub fn describe() {
+    crate::audit::describe();
     describe_gauge!(POSITION, "The last position that a reader of the ledger has dealt with: the relay, or a view");
     describe_counter!(EVENTS, "Events that a reader has dealt with");
     describe_counter!(
@@ -21,6 +22,11 @@ pub fn describe() {
         Unit::Seconds,
         "From recording an event to having dealt with it, of a batch's last one"
     );
+}
+
+/// `reader` begins behind a position.
+pub(crate) fn begins(reader: &'static str, position: u64) {
+    gauge!(POSITION, "reader" => reader).set(position as f64);
 }
 
 /// `reader` has dealt with `count` events up to `last`, at `now_us`.

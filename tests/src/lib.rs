@@ -6,6 +6,7 @@
 mod chat;
 mod command;
 mod examples;
+mod loki;
 mod mcp;
 mod opa;
 mod said;
@@ -22,6 +23,7 @@ use xagent_stack::StackError;
 pub use chat::{ChatRequest, ChatServer, Script};
 pub use command::Command;
 pub use examples::{Examples, Parts, names};
+pub use loki::{LokiProcess, loki};
 pub use mcp::McpTools;
 pub use opa::{OpaProcess, opa};
 pub use said::{Acknowledged, Said};

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tracing::Instrument;
 use xagent_domain::access::{Access, AccessEvent, RefusedRequests};
 use xagent_domain::governed::{Command, Governed, Refusal};
 use xagent_domain::run::Run;
@@ -206,6 +207,12 @@ impl Executor {
         if let Some(expected) = expected.filter(|expected| *expected != sequence) {
             return Err(CommandError::Moved { expected, current: sequence });
         }
+        let span = tracing::info_span!(
+            "xagent.append",
+            "xagent.aggregate" = D::TYPE,
+            "xagent.events" = events.len(),
+            "xagent.position" = tracing::field::Empty,
+        );
         let appended = self
             .ledger
             .append::<D>(Append {
@@ -217,7 +224,9 @@ impl Executor {
                 metadata: caused_by::<D>(request, sequence),
                 command: request.key.clone(),
             })
+            .instrument(span.clone())
             .await?;
+        span.record("xagent.position", appended.receipt.last_position);
         if appended.repeated {
             return self.recall(&request.tenant, appended.receipt).await;
         }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
+use tracing::Instrument;
 use xagent_domain::{
     Content, DecisionId, Digest, EngineIdentity, Entrypoint, Evaluation, FailureClass, Inquiry, Limits, Outcome, Ruling,
 };
@@ -49,11 +50,22 @@ impl Law {
 
     /// Asks one question.
     pub async fn ask(&self, inquiry: &Inquiry) -> (Ruling, Option<xagent_domain::Blob>) {
-        let asked = Instant::now();
-        let evaluation = self.evaluate(inquiry).await;
+        let (asked, decision) = (Instant::now(), DecisionId::new(self.ids.draw()));
+        let span = tracing::info_span!(
+            "xagent.decide",
+            "xagent.decision" = %decision,
+            "xagent.entrypoint" = inquiry.question.entrypoint().as_str(),
+            "xagent.bundle" = tracing::field::Empty,
+            "xagent.verdict" = tracing::field::Empty,
+        );
+        let evaluation = self.evaluate(inquiry).instrument(span.clone()).await;
+        if !span.is_disabled() {
+            span.record("xagent.bundle", tracing::field::display(evaluation.bundle));
+            span.record("xagent.verdict", measured::verdict(&evaluation.outcome.document()));
+        }
         measured::decided(&evaluation, asked.elapsed());
         let (input, blob) = Content::json(inquiry.input.clone());
-        (Ruling { decision: DecisionId::new(self.ids.draw()), input, evaluation }, blob)
+        (Ruling { decision, input, evaluation }, blob)
     }
 
     async fn evaluate(&self, inquiry: &Inquiry) -> Evaluation {
@@ -64,7 +76,10 @@ impl Law {
         };
         // One deadline for the wait and the answer: an engine that is busy or away denies in the same time.
         let deadline = Instant::now() + Duration::from_millis(self.limits.timeout_ms) + GRACE;
-        let Ok(Ok(slot)) = timeout_at(deadline, self.slots.clone().acquire_owned()).await else {
+        let waiting = measured::Waiting::begin();
+        let slot = timeout_at(deadline, self.slots.clone().acquire_owned()).await;
+        drop(waiting);
+        let Ok(Ok(slot)) = slot else {
             return self.failed(bundle, entrypoint, FailureClass::EngineUnavailable, "the policy engine is too busy");
         };
         let (engine, input, rule) = (self.engine.clone(), inquiry.input.clone(), entrypoint.clone());

@@ -2,8 +2,10 @@
 
 use tracing::Instrument;
 use xagent_domain::run::{Act, Next, PlannerSpec, Run};
+use xagent_domain::{Decider, Metadata};
+use xagent_ledger::{Lease, Loaded};
 
-use super::{Walk, Worker};
+use super::{RunKey, Walk, Worker};
 use crate::CommandError;
 
 /// Where a walk ended.
@@ -17,13 +19,7 @@ pub(super) enum Driven {
 
 impl Worker {
     pub(super) async fn drive(&self, mut walk: Walk) -> Driven {
-        let span = tracing::info_span!(
-            "invoke_agent",
-            "gen_ai.operation.name" = "invoke_agent",
-            "gen_ai.agent.name" = tracing::field::Empty,
-            "gen_ai.conversation.id" = walk.key.run,
-        );
-        match self.walk(&mut walk, &span).instrument(span.clone()).await {
+        match self.walk(&mut walk).await {
             Ok(driven) => driven,
             Err(error) => {
                 tracing::warn!(run = %walk.key.run, error = %error, "worker.walk.failed");
@@ -32,9 +28,8 @@ impl Worker {
         }
     }
 
-    async fn walk(&self, walk: &mut Walk, span: &tracing::Span) -> Result<Driven, CommandError> {
+    async fn walk(&self, walk: &mut Walk) -> Result<Driven, CommandError> {
         let run = self.state(walk).await?;
-        span.record("gen_ai.agent.name", run.agent());
         if matches!(run.next(), Next::Wait | Next::Done) {
             return Ok(Driven::Rests);
         }
@@ -43,7 +38,27 @@ impl Worker {
         }
         let lease = self.commands.ledger().lease(&format!("run/{}", walk.key.run)).await?;
         let Some(lease) = lease else { return Ok(Driven::Later) };
-        let mut run = self.state(walk).await?;
+        let Loaded { state: run, sequence, .. } =
+            self.commands.ledger().load::<Run>(&walk.key.tenant, &walk.key.run).await?;
+        let span = tracing::info_span!(
+            "invoke_agent",
+            "gen_ai.operation.name" = "invoke_agent",
+            "gen_ai.agent.name" = run.agent(),
+            "gen_ai.conversation.id" = walk.key.run,
+        );
+        walk.traceparent = xagent_trace::adopt(&span, &self.cause(walk, sequence).await?);
+        self.steps(walk, run, &lease).instrument(span).await
+    }
+
+    /// The trace of what brought the run to where it is: whoever walks it goes on with that.
+    async fn cause(&self, walk: &Walk, sequence: u64) -> Result<String, CommandError> {
+        let RunKey { tenant, run } = &walk.key;
+        let last = self.commands.ledger().stream(tenant, Run::TYPE, run, sequence.saturating_sub(1), 1).await?;
+        let metadata = last.first().and_then(|event| serde_json::from_str::<Metadata>(&event.metadata).ok());
+        Ok(metadata.map(|metadata| metadata.traceparent).unwrap_or_default())
+    }
+
+    async fn steps(&self, walk: &mut Walk, mut run: Run, lease: &Lease) -> Result<Driven, CommandError> {
         while !walk.stop.is_cancelled() {
             if !lease.is_held().await {
                 return Ok(Driven::Later);
@@ -61,9 +76,9 @@ impl Worker {
                 }
                 Next::Propose => self.propose(walk, &run).await?,
                 Next::Consult => {
-                    walk.next_step();
                     let span =
                         tracing::info_span!("plan", "gen_ai.operation.name" = "plan", "xagent.step" = run.steps() + 1);
+                    walk.next_step(&span);
                     self.consult(walk, &run).instrument(span).await?
                 }
                 Next::Conclude => self.conclude(walk, &run).await?,

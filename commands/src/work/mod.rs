@@ -56,7 +56,7 @@ struct RunKey {
 /// A walk over a run.
 struct Walk {
     key: RunKey,
-    /// The trace of the present step: a consultation and all that comes of it.
+    /// The trace of the present step, as what it brings about is recorded: a consultation and all that comes of it.
     traceparent: String,
     /// The run has ended: whatever is under way for it is to be given up.
     ended: CancellationToken,
@@ -69,8 +69,8 @@ impl Walk {
         Self { key, traceparent: Ids.traceparent(), ended, stop }
     }
 
-    fn next_step(&mut self) {
-        self.traceparent = Ids.traceparent();
+    fn next_step(&mut self, span: &tracing::Span) {
+        self.traceparent = xagent_trace::of(span).unwrap_or_else(|| Ids.traceparent());
     }
 }
 

@@ -84,12 +84,16 @@ impl Worker {
             "gen_ai.operation.name" = "execute_tool",
             "gen_ai.tool.name" = call.tool.name,
             "gen_ai.tool.call.id" = %id,
+            "otel.status_code" = tracing::field::Empty,
         );
         let (worker, key) = (self.clone(), walk.key.clone());
         let work = async move {
             let clock = Instant::now();
             let result = worker.call(&key, &call, permit).await;
             drop(slot);
+            if !result.as_ref().is_ok_and(|result| result.succeeded) {
+                tracing::Span::current().record("otel.status_code", "ERROR");
+            }
             measured::called(result.as_ref().ok().map(|result| result.succeeded), clock.elapsed());
             (result, u64::try_from(clock.elapsed().as_micros()).unwrap_or(u64::MAX))
         };

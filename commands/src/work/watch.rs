@@ -10,6 +10,7 @@ use xagent_ledger::{LedgerError, Tail, Wake};
 use super::drive::Driven;
 use super::{RunKey, Walk, Worker};
 use crate::ambient::pause;
+use crate::measured;
 
 /// Wakes read at once.
 const PAGE: u32 = 1000;
@@ -44,6 +45,7 @@ impl Worker {
         let mut tail = self.commands.ledger().tail();
         while !stop.is_cancelled() {
             self.hand_out(&mut desk, &stop);
+            measured::runs(desk.ready.len(), desk.walking.len());
             tokio::select! {
                 () = stop.cancelled() => break,
                 Some(walked) = desk.walks.join_next() => desk.walked(walked),

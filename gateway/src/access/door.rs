@@ -12,6 +12,7 @@ use super::{API_KEY, Known, Refusal, Refused, Remote, Why, known};
 use crate::limits::{Turned, admit};
 use crate::problem::{Problem, ProblemType};
 use crate::rest::Doors;
+use crate::telemetry;
 use crate::trace::Trace;
 
 /// Lets in who is known and within their bounds. Every route that is not public is behind it.
@@ -55,6 +56,7 @@ async fn refuse(doors: &Doors, place: &Place, refused: &Refused, known: Option<&
 /// The answer once the refusal is in the record. What is not there is not told as a refusal: whoever is told so can rely
 /// on its being there.
 async fn record(doors: &Doors, place: &Place, refused: &Refused, known: Option<&Known>, answer: Response) -> Response {
+    telemetry::refused(refused.why.code());
     let principal = known.map(|known| &known.principal);
     let refusal = Refusal {
         tenant: principal.map_or_else(Tenant::default_tenant, |who| who.tenant.clone()),

@@ -1,7 +1,11 @@
 //! The command line.
 
+#[macro_use]
+mod terminal;
+
 mod access;
 mod archive;
+mod audit;
 mod bundle_keys;
 mod client;
 mod config;
@@ -32,7 +36,6 @@ mod shell;
 mod story;
 mod streams;
 mod tail;
-mod terminal;
 mod token;
 mod tools;
 mod tools_file;

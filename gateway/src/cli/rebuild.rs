@@ -7,7 +7,9 @@ use clap::{Args, ValueEnum};
 use serde_json::json;
 use xagent_commands::SystemClock;
 use xagent_ledger::{Ledger, LedgerOptions};
-use xagent_projections::{Built, Rebuild as Builder, Tables, TablesDigest, TablesError, Target};
+use xagent_projections::{
+    AuditError, Built, Lines, Loki, OtlpLogs, Rebuild as Builder, Rewound, Tables, TablesDigest, TablesError, Target,
+};
 
 use super::progress::progress;
 use super::serve::Servers;
@@ -18,6 +20,12 @@ use super::{CliError, Context};
 enum View {
     /// The query tables: runs, goals, decisions, tool calls, approvals, usage, switches
     Tables,
+    /// The audit trail in Loki
+    AuditLoki,
+    /// The audit trail at an OTLP receiver
+    AuditOtlp,
+    /// The audit trail as JSON lines
+    AuditLines,
 }
 
 #[derive(Args)]
@@ -27,29 +35,50 @@ Examples:
   xagent rebuild tables              fill them again from the events
   xagent rebuild tables --check      fill them again, compare, change nothing: exit code 1 where they differ
   xagent rebuild tables --to 5000    the tables as of position 5000, as the schema views_at_5000
-  xagent rebuild tables --drop 5000  drop those")]
+  xagent rebuild tables --drop 5000  drop those
+  xagent rebuild audit-loki --from 1 send the audit trail again from position 1 on, to a Loki that lost it")]
 pub struct Rebuild {
     /// The view
     #[arg(value_enum)]
     view: View,
     /// As of this position, to be looked at: nothing is replaced
-    #[arg(long, value_name = "POSITION", conflicts_with_all = ["check", "drop"])]
+    #[arg(long, value_name = "POSITION", conflicts_with_all = ["check", "drop", "from"])]
     to: Option<u64>,
     /// Compare with the live view, digest by digest, and change nothing
-    #[arg(long, conflicts_with = "drop")]
+    #[arg(long, conflicts_with_all = ["drop", "from"])]
     check: bool,
     /// Drop what `--to` made
-    #[arg(long, value_name = "POSITION")]
+    #[arg(long, value_name = "POSITION", conflicts_with = "from")]
     drop: Option<u64>,
+    /// Of an audit trail: the position from which on it is sent again, by the server that keeps it
+    #[arg(long, value_name = "POSITION", value_parser = clap::value_parser!(u64).range(1..))]
+    from: Option<u64>,
     #[command(flatten)]
     servers: Servers,
 }
 
 impl Rebuild {
     pub async fn run(self, context: &Context) -> Result<ExitCode, CliError> {
-        let View::Tables = self.view;
         let database = self.servers.database(&context.home)?;
         let ledger = Ledger::connect(&database, Arc::new(SystemClock), LedgerOptions::default())?;
+        let rewound = match (self.view, self.from) {
+            (View::Tables, None) => None,
+            (View::Tables, Some(_)) => {
+                return Err(CliError::new("the query tables are rebuilt as a whole", "leave --from out"));
+            }
+            (_, None) => {
+                return Err(CliError::new("an audit trail is sent again from a position", "say --from POSITION"));
+            }
+            (View::AuditLoki, Some(from)) => Some((from, Rewound::to::<Loki>(&ledger, &database, from).await?)),
+            (View::AuditOtlp, Some(from)) => Some((from, Rewound::to::<OtlpLogs>(&ledger, &database, from).await?)),
+            (View::AuditLines, Some(from)) => Some((from, Rewound::to::<Lines>(&ledger, &database, from).await?)),
+        };
+        if let Some((from, Rewound { was, events })) = rewound {
+            let said =
+                format!("The trail, which was at position {was}, is sent again from {from} on: {events} events.");
+            context.print(&json!({"from": from, "was": was, "events": events}), &said);
+            return Ok(ExitCode::SUCCESS);
+        }
         let builder = Builder::new(ledger, Tables::connect(&database)?);
         if let Some(position) = self.drop {
             builder.drop_at(position).await?;
@@ -111,6 +140,17 @@ fn text(built: &Built, different: Option<&[&str]>) -> String {
         (None, None) => String::new(),
     };
     text
+}
+
+impl From<AuditError> for CliError {
+    fn from(error: AuditError) -> Self {
+        let remedy = match &error {
+            AuditError::Ahead { .. } => "name a position that is in the ledger",
+            AuditError::Moved { .. } => "try again: it has just gone on",
+            _ => "is Postgres up, and was `xagent migrate` run? See XAGENT_DATABASE_URL",
+        };
+        Self::new(error.to_string(), remedy)
+    }
 }
 
 impl From<TablesError> for CliError {

@@ -8,9 +8,9 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
 
 use super::access::IssuerArgs;
+use super::audit::AuditArgs;
 use super::bundle_keys::BundleKeys;
 use super::engine::EngineArgs;
 use super::limits::{LimitArgs, TlsArgs};
@@ -23,6 +23,7 @@ use super::{CliError, Context, Home};
 use crate::access::Secret;
 use crate::configuration::{Configuration, Role};
 use crate::server::Server;
+use crate::telemetry::Telemetry;
 
 /// How long an approval is valid unless told otherwise.
 pub const A_DAY_S: u32 = 24 * 3600;
@@ -123,6 +124,8 @@ pub struct Serve {
     #[arg(long, env = "XAGENT_METRICS_LISTEN", value_name = "ADDRESS")]
     metrics_listen: Option<SocketAddr>,
     #[command(flatten)]
+    audit: AuditArgs,
+    #[command(flatten)]
     log: Log,
     #[command(flatten)]
     engine: EngineArgs,
@@ -147,7 +150,7 @@ pub struct Serve {
 
 impl Serve {
     pub async fn run(self, context: &Context) -> Result<ExitCode, CliError> {
-        log_to(std::io::stderr);
+        let telemetry = log_to(std::io::stderr)?;
         let configuration = Configuration {
             database_url: self.servers.database(&context.home)?,
             nats_url: self.servers.nats(&context.home)?,
@@ -161,6 +164,7 @@ impl Serve {
             workspaces: self.workspaces,
             signing: self.log.signing(&context.home)?,
             checkpoint_mirror: self.log.mirror()?,
+            audit: self.audit.configuration()?,
             engine: self.engine.configuration()?,
             bundle_trust: self.bundle_keys.trust()?,
             streams: self.streams.options(),
@@ -177,14 +181,15 @@ impl Serve {
         let url = format!("{scheme}://{}", server.address);
         let metrics = server.metrics.map(|address| format!("http://{address}/metrics"));
         match context.json {
-            true => println!("{}", json!({"url": url, "metrics": metrics})),
+            true => say!("{}", json!({"url": url, "metrics": metrics})),
             false => {
                 let metrics = metrics.map(|metrics| format!("; metrics at {metrics}")).unwrap_or_default();
-                println!("Listening on {url}{metrics}; Ctrl-C stops.");
+                say!("Listening on {url}{metrics}; Ctrl-C stops.");
             }
         }
         asked_to_stop().await?;
         server.stop().await;
+        telemetry.end().await;
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -218,12 +223,11 @@ pub async fn asked_to_stop() -> Result<(), CliError> {
     Ok(())
 }
 
-/// Logs JSON lines, filtered by XAGENT_LOG.
-pub fn log_to<W>(writer: W)
+/// Logs JSON lines, filtered by XAGENT_LOG, and follows spans.
+pub fn log_to<W>(writer: W) -> Result<Telemetry, CliError>
 where
     W: for<'a> tracing_subscriber::fmt::MakeWriter<'a> + Send + Sync + 'static,
 {
-    let filter = EnvFilter::try_from_env("XAGENT_LOG")
-        .unwrap_or_else(|_| EnvFilter::new("warn,xagent_gateway=info,xagent_commands=info"));
-    tracing_subscriber::fmt().json().with_env_filter(filter).with_writer(writer).init();
+    Telemetry::begin(writer)
+        .map_err(|error| CliError::new(error, "mend the variable, or unset it: see docs/telemetry.md"))
 }

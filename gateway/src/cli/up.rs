@@ -15,6 +15,7 @@ use xagent_projections::RunViews;
 use xagent_replay::Report;
 use xagent_stack::{InstanceLock, Need, Stack, StackOptions};
 
+use super::audit::AuditArgs;
 use super::bundle_keys::BundleKeys;
 use super::client::Client;
 use super::engine::EngineArgs;
@@ -33,6 +34,7 @@ use super::tools_file::ToolsFile;
 use super::{CliError, Context};
 use crate::configuration::{Configuration, Role};
 use crate::sample::REPO_REVIEW;
+use crate::telemetry::Telemetry;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -43,6 +45,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub struct Up {
     #[command(flatten)]
     servers: Servers,
+    #[command(flatten)]
+    audit: AuditArgs,
     #[command(flatten)]
     log: Log,
     #[command(flatten)]
@@ -81,7 +85,7 @@ impl Up {
         context.home.create()?;
         let folder = context.home.folder().to_owned();
         let lock = InstanceLock::acquire(&folder).map_err(|error| stack_failed(&error))?;
-        log(&folder)?;
+        let telemetry = log(&folder)?;
         let paint = Paint::stdout();
         context.say("Starting Postgres, NATS and Redis ...");
         let options = StackOptions {
@@ -113,6 +117,7 @@ impl Up {
         }
         context.say("Stopping ...");
         server.stop().await;
+        telemetry.end().await;
         blocking(move || stack.shutdown()).await?;
         drop(lock);
         let identical = sample.is_none_or(|sample| sample.report.identical);
@@ -136,6 +141,7 @@ impl Up {
             workspaces: vec![workspace],
             signing: self.log.signing(&context.home)?,
             checkpoint_mirror: self.log.mirror()?,
+            audit: self.audit.configuration()?,
             engine: self.engine.configuration()?,
             bundle_trust: self.bundle_keys.trust()?,
             streams: self.streams.options(),
@@ -176,12 +182,11 @@ fn remembered_address(context: &Context) -> SocketAddr {
     last.filter(|address| TcpListener::bind(address).is_ok()).unwrap_or(any)
 }
 
-fn log(folder: &std::path::Path) -> Result<(), CliError> {
+fn log(folder: &std::path::Path) -> Result<Telemetry, CliError> {
     let path = folder.join("xagent.log");
     let file = std::fs::OpenOptions::new().append(true).create(true).open(&path);
     let file = file.map_err(|error| CliError::new(format!("{}: {error}", path.display()), "check its permissions"))?;
-    log_to(Arc::new(file));
-    Ok(())
+    log_to(Arc::new(file))
 }
 
 /// Runs the sample as one principal, approves as another, and replays it.
@@ -237,7 +242,7 @@ impl Context {
     /// Tells people how far things are; silent in JSON.
     fn say(&self, text: &str) {
         if !self.json {
-            println!("{text}");
+            say!("{text}");
         }
     }
 }

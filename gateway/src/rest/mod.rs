@@ -99,6 +99,7 @@ pub fn router(doors: Doors) -> Router {
         .with_state(doors)
         .layer(from_fn_with_state(limits, timed))
         .merge(mcp)
+        .layer(from_fn(telemetry::traced))
         .layer(from_fn(sized))
         .layer(from_fn_with_state(drain, watched))
         .layer(from_fn(telemetry::counted))

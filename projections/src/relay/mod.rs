@@ -12,7 +12,7 @@ use xagent_ledger::{Lease, Led, Ledger, LedgerError, lead};
 
 pub use cloud_event::{CloudEvent, subject};
 
-use crate::{Bus, measured};
+use crate::{Bus, followed, measured};
 
 /// Events published before their acknowledgements are awaited.
 const BATCH: u32 = 500;
@@ -89,10 +89,13 @@ impl Relay {
                 .message_id(event.position.to_string())
                 .expected_last_sequence(event.position - 1)
                 .header("content-type", "application/cloudevents+json");
+            let (span, traceparent) = followed::relayed(event, self.ledger.now_us());
+            let message = if traceparent.is_empty() { message } else { message.header(followed::HEADER, traceparent) };
             let sent = self.bus.context().send_publish(subject(event), message).await;
-            acknowledgements.push((event.position, sent.map_err(|error: PublishError| nats(error))?));
+            acknowledgements.push((event.position, span, sent.map_err(|error: PublishError| nats(error))?));
         }
-        for (position, acknowledgement) in acknowledgements {
+        // Each span ends when its event is acknowledged.
+        for (position, _span, acknowledgement) in acknowledgements {
             let answer = tokio::time::timeout(ACKNOWLEDGEMENT, acknowledgement.into_future()).await;
             let answer = answer.map_err(|_| RelayError::Nats(format!("event {position} was not acknowledged")))?;
             let sequence = answer.map_err(nats)?.sequence;
@@ -114,7 +117,9 @@ impl Led for Relay {
 
     /// Publishes from where the stream ends, for as long as the lease is held.
     async fn work(&self, lease: &Lease, failures: &mut u32) -> Result<(), RelayError> {
-        let mut events = self.ledger.subscribe(self.end_of_stream().await?, BATCH);
+        let begin = self.end_of_stream().await?;
+        measured::begins("relay", begin);
+        let mut events = self.ledger.subscribe(begin, BATCH);
         while lease.is_held().await {
             let position = events.position();
             let page = events.next_within(WATCH).await?;

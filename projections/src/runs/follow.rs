@@ -6,12 +6,14 @@ use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
 use async_nats::jetstream::{self};
 use futures::{FutureExt, StreamExt};
 use tokio_util::sync::CancellationToken;
+use tracing::Span;
+use xagent_domain::Recorded;
 use xagent_ledger::{Lease, Led, Ledger, lead};
 
 use super::apply::{apply, catch_up};
 use super::{RunViews, ViewError};
-use crate::Bus;
 use crate::relay::CloudEvent;
+use crate::{Bus, followed, measured};
 
 /// Events applied at once.
 const BATCH: usize = 500;
@@ -38,12 +40,25 @@ impl RunProjector {
 
     /// Applies a batch; what the stream skipped, or the view lost, comes from the ledger.
     async fn take(&self, position: u64, batch: &[jetstream::Message]) -> Result<u64, ViewError> {
-        let events: Vec<_> = batch.iter().filter_map(|message| CloudEvent::recorded(&message.payload)).collect();
-        let fresh: Vec<_> = events.into_iter().filter(|event| event.position > position).collect();
+        let events = batch.iter().filter_map(|message| Some((CloudEvent::recorded(&message.payload)?, message)));
+        let (fresh, _spans): (Vec<_>, Vec<_>) = events
+            .filter(|(event, _)| event.position > position)
+            .map(|(event, message)| {
+                let span = self.followed(&event, message);
+                (event, span)
+            })
+            .unzip();
         let Some(last) = fresh.last().map(|event| event.position) else { return Ok(position) };
         let without_gap = fresh.iter().zip(position + 1..).all(|(event, expected)| event.position == expected);
         let reached = if without_gap { apply(&self.views, &self.ledger, position, &fresh).await? } else { position };
         if reached < last { catch_up(&self.views, &self.ledger, last).await } else { Ok(reached) }
+    }
+
+    /// The span of an event, until its batch is in the view.
+    fn followed(&self, event: &Recorded, message: &jetstream::Message) -> Span {
+        let traceparent = message.headers.as_ref().and_then(|headers| headers.get(followed::HEADER));
+        let traceparent = traceparent.map_or("", |value| value.as_str());
+        followed::viewed(Self::KEY, event, traceparent, self.ledger.now_us())
     }
 
     /// An idle consumer makes sure that it still leads and that nobody emptied Redis.
@@ -68,6 +83,7 @@ impl Led for RunProjector {
 
     async fn work(&self, lease: &Lease, failures: &mut u32) -> Result<(), ViewError> {
         let mut position = catch_up(&self.views, &self.ledger, self.ledger.head().await?.position).await?;
+        measured::begins(Self::KEY, position);
         let stream = self.bus.stream().await.map_err(nats)?;
         let durable = "view-runs";
         let config = pull::Config {

@@ -13,12 +13,12 @@ use super::TablesError;
 /// Whole answers at once; each holds a connection.
 const EXPORTS: usize = 4;
 /// How long one question may take.
-pub(super) const READ: Duration = Duration::from_secs(5);
+pub(crate) const READ: Duration = Duration::from_secs(5);
 
 const READER: &str = "SET ROLE xagent_reader; SET default_transaction_read_only = on; SET statement_timeout = '5s'; \
                       SET lock_timeout = '2s'; SET idle_in_transaction_session_timeout = '30s'; SET TIME ZONE 'UTC'";
 /// Views can be filled again: nobody has to wait for the disk.
-const WRITER: &str = "SET ROLE xagent_projector; SET synchronous_commit = off; SET statement_timeout = '60s'; \
+pub(crate) const WRITER: &str = "SET ROLE xagent_projector; SET synchronous_commit = off; SET statement_timeout = '60s'; \
                       SET lock_timeout = '5s'; SET idle_in_transaction_session_timeout = '60s'; SET TIME ZONE 'UTC'";
 
 /// The query tables of one database. Cheap to clone.
@@ -52,16 +52,16 @@ impl Tables {
     }
 }
 
-pub(super) fn unsigned(row: &sqlx::postgres::PgRow, column: &str) -> Result<u64, sqlx::Error> {
+pub(crate) fn unsigned(row: &sqlx::postgres::PgRow, column: &str) -> Result<u64, sqlx::Error> {
     row.try_get::<i64, _>(column).map(|number| u64::try_from(number).unwrap_or(0))
 }
 
-pub(super) fn signed(number: u64) -> i64 {
+pub(crate) fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 /// Does one thing within its time.
-pub(super) async fn within<T>(
+pub(crate) async fn within<T>(
     patience: Duration,
     operation: &'static str,
     work: impl Future<Output = Result<T, sqlx::Error>>,
@@ -72,7 +72,8 @@ pub(super) async fn within<T>(
     }
 }
 
-fn pool(url: &str, connections: u32, session: &'static str) -> Result<PgPool, TablesError> {
+/// A pool that connects when first used; each connection begins with `session`.
+pub(crate) fn pool(url: &str, connections: u32, session: &'static str) -> Result<PgPool, TablesError> {
     let options = PgConnectOptions::from_str(url).map_err(|_| TablesError::Failed {
         operation: "connect",
         detail: "the database URL is not of the form postgres://user:password@host:port/database".to_owned(),

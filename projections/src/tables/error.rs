@@ -54,7 +54,7 @@ pub enum TablesError {
 }
 
 impl TablesError {
-    pub(super) fn database(operation: &'static str, error: &sqlx::Error) -> Self {
+    pub(crate) fn database(operation: &'static str, error: &sqlx::Error) -> Self {
         let detail = error.to_string();
         if xagent_ledger::is_passing(error) {
             Self::Unavailable { operation, detail }

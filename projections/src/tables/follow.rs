@@ -46,7 +46,9 @@ impl Led for TableProjector {
     /// Applies page after page, for as long as the lease is held and nobody else moves the tables.
     async fn work(&self, lease: &Lease, failures: &mut u32) -> Result<(), TablesError> {
         let mut fold = Fold::new();
-        let mut events = self.ledger.subscribe(self.tables.position().await?, PAGE);
+        let begin = self.tables.position().await?;
+        measured::begins("view/tables", begin);
+        let mut events = self.ledger.subscribe(begin, PAGE);
         while lease.is_held().await {
             let position = events.position();
             let page = events.next_within(WATCH).await?;

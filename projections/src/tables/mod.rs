@@ -4,7 +4,7 @@
 //! Whoever fills them cannot touch events, and whoever reads them cannot write.
 
 mod build;
-mod connect;
+pub(crate) mod connect;
 mod digest;
 mod error;
 mod fold;

@@ -3,6 +3,9 @@
 use serde_json::Value;
 use xagent_tests::root;
 
+/// What stands for the id of a trace.
+pub const SOME_TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+
 /// What a query asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Server {
@@ -73,8 +76,8 @@ fn filled(text: &str) -> String {
         ("$__range", "10m"),
         ("$__auto", "1m"),
         ("${agent:sqlstring}", "'reviewer', 'payer', 'a'"),
-        ("$trace", "0af7651916cd43dd8448eb211c80319c"),
-        ("$search", "denied"),
+        ("$trace", SOME_TRACE),
+        ("$search", "agent"),
     ] {
         text = text.replace(name, value);
     }

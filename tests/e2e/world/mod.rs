@@ -138,6 +138,14 @@ impl World {
         (child, url)
     }
 
+    /// Starts a server that does not come up, and gives what it says.
+    pub async fn server_fails(&self, settings: &[(&str, &str)]) -> String {
+        let mut command = self.command(&["serve", "--listen", "127.0.0.1:0"]);
+        let output = command.envs(settings.iter().copied()).output().await.unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        String::from_utf8(output.stderr).unwrap()
+    }
+
     /// Starts a server and reads where it listens.
     pub async fn started(&self, mut command: Command) -> (Child, String) {
         command.stdout(std::process::Stdio::piped()).kill_on_drop(true);
