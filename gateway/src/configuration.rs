@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::ValueEnum;
 use xagent_commands::{ModelServer, ToolSettings, WorkerOptions};
@@ -40,6 +41,8 @@ pub struct Configuration {
     pub signing: Signing,
     /// Where checkpoints are mirrored to.
     pub checkpoint_mirror: Option<Place>,
+    /// How often the whole ledger is verified; never where there is none.
+    pub verify_every: Option<Duration>,
     /// How long an approval is valid, in seconds.
     pub approval_ttl_s: u32,
     /// Whose signatures on policy bundles are believed.
@@ -60,22 +63,22 @@ pub struct Configuration {
     pub upstream_programs: Vec<PathBuf>,
     /// Bounds of the MCP door.
     pub mcp: McpOptions,
-    /// What this process does.
+    /// What it does.
     pub roles: Roles,
     /// Bounds of a worker.
     pub worker: WorkerOptions,
 }
 
-/// What a process does. Each role may be played by many processes.
+/// What a server does. Servers over one ledger share it out as their operator likes; each role may run many times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Role {
-    /// Answer clients
+    /// Serve REST, live streams and MCP, and decide
     Api,
-    /// Walk runs
+    /// Walk runs and carry out their tool calls
     Worker,
-    /// Publish events to NATS, sign checkpoints
+    /// Publish events and checkpoints, sign the tree, and verify it where that is asked for
     Relay,
-    /// Keep views
+    /// Keep the views
     Projector,
 }
 

@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use xagent_commands::{Commands, CommandsOptions, Executor, Law, SystemClock, SystemResolver, Toolkit, Worker};
 use xagent_domain::Limits as EngineLimits;
-use xagent_ledger::{Ledger, LedgerOptions, Notary};
+use xagent_ledger::{Ledger, LedgerOptions, Notary, Watch};
 use xagent_opa::{OpaError, OpaOptions, OpaServer};
 use xagent_policies::{Bundle, Embedded, PolicyEngine};
 use xagent_projections::{
@@ -24,7 +24,7 @@ use crate::limits::{Drain, Limits};
 use crate::listen::{Listening, Patient, TlsError, serve};
 use crate::mcp::Mcp;
 use crate::rest::extract::InFlight;
-use crate::rest::{Doors, router};
+use crate::rest::{Doors, health_only, router};
 use crate::stream::{Streams, feed};
 use crate::telemetry::{Exporter, Metrics};
 use crate::work::RunQueue;
@@ -76,7 +76,7 @@ pub enum StartError {
 /// A running server.
 pub struct Server {
     /// Where it listens, if it does.
-    pub address: Option<SocketAddr>,
+    pub address: SocketAddr,
     /// Where metrics can be read.
     pub metrics: Option<SocketAddr>,
     /// How long what is under way at the doors may take when they close.
@@ -95,8 +95,8 @@ impl Server {
     pub async fn start(configuration: &Configuration) -> Result<Self, StartError> {
         let (listen, roles) = (configuration.listen, configuration.roles.clone());
         let failed = |error| StartError::Listen(listen, error);
-        let bound = || TcpListener::bind(listen).and_then(|listener| Ok((listener.local_addr()?, listener)));
-        let (address, listener) = roles.has(Role::Api).then(bound).transpose().map_err(failed)?.unzip();
+        let listener = TcpListener::bind(listen).map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
 
         let exporter = match configuration.metrics_listen {
             Some(listen) => Some(exporter(listen).await?),
@@ -131,6 +131,7 @@ impl Server {
         let checkpoints = CheckpointRelay::new(ledger.clone(), bus.clone());
         let trails = Trails::of(configuration, &ledger)?;
         let mirror = configuration.checkpoint_mirror.clone();
+        let watch = configuration.verify_every.map(|every| Watch::new(ledger.clone(), every));
         let mirror = mirror.map(|place| CheckpointMirror::new(ledger, notary.clone(), place, clock.clone()));
         let worker = Worker::new(commands.clone(), kit.clone(), configuration.worker.clone());
         let worker = roles.has(Role::Worker).then(|| (worker, RunQueue::new(WorkStream::new(bus.clone()), *clock)));
@@ -169,33 +170,34 @@ impl Server {
         };
         let limits = configuration.limits.clone();
         let patient = Patient::new(configuration.streams.stall, limits.connections);
-        let (mut parts, mut readers) = (Vec::new(), Vec::new());
-        if let Some(listener) = listener {
-            let listening = Listening { listener, patient, tls, limits, drain };
-            parts.push(tokio::spawn(doors(listening, router(routes), stages[0].clone())));
-            parts.push(tokio::spawn(feed(streams, stages[0].clone())));
+        let mut readers = Vec::new();
+        let listening = Listening { listener, patient, tls, limits, drain };
+        let routes = if roles.has(Role::Api) { router(routes) } else { health_only(routes) };
+        let doors = tokio::spawn(doors(listening, routes, stages[0].clone()));
+        let workers = tokio::spawn(govern(commands, stock, worker, stages[1].clone()));
+        let mut doors = vec![doors];
+        if roles.has(Role::Api) {
+            doors.push(tokio::spawn(feed(streams, stages[0].clone())));
             readers.push(tokio::spawn(mcp.run(stages[0].clone())));
             readers.push(tokio::spawn(teller.run(stages[1].clone())));
         }
-        let workers = tokio::spawn(govern(commands, stock, worker, stages[1].clone()));
         if roles.has(Role::Relay) {
             readers.push(tokio::spawn(relay.run(stages[2].clone())));
             readers.push(tokio::spawn(checkpoints.run(stages[2].clone())));
             readers.push(tokio::spawn(notary.run(stages[2].clone())));
+            readers.extend(watch.map(|watch| tokio::spawn(watch.run(stages[2].clone()))));
             readers.extend(mirror.map(|mirror| tokio::spawn(mirror.run(stages[2].clone()))));
         }
         if roles.has(Role::Projector) {
             readers.push(tokio::spawn(projector.run(stages[2].clone())));
             readers.push(tokio::spawn(rows.run(stages[2].clone())));
-        }
-        readers.extend(ring);
-        if roles.has(Role::Projector) {
             readers.extend(trails.start(&stages[2]));
         }
+        readers.extend(ring);
         let metrics = exporter.as_ref().map(|exporter| exporter.address);
         readers.extend(exporter.map(|exporter| tokio::spawn(exporter.run(stages[2].clone()))));
         let (drain, work) = (configuration.limits.drain + DRAIN, configuration.worker.drain + DRAIN);
-        Ok(Self { address, metrics, drain, work, stages, doors: parts, workers, readers })
+        Ok(Self { address, metrics, drain, work, stages, doors, workers, readers })
     }
 
     /// Stops the doors and the streams, lets the workers end their steps, lets the relay and the views go, in this order.

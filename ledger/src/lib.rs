@@ -41,7 +41,7 @@ pub use receipt::{CommandKey, Receipt};
 pub use store::{CqrsStore, Fact, Folded, FoldedContext};
 pub use subscription::Subscription;
 pub use tail::Tail;
-pub use verify::{Against, ArchivedRange, Fault, Rewritten, Verification, Witness};
+pub use verify::{Against, ArchivedRange, Fault, Rewritten, Verification, Watch, Witness};
 
 /// The ledger of one database. Cheap to clone; all clones share connections.
 #[derive(Clone)]

@@ -57,6 +57,7 @@ mod settings;
 mod shutdown;
 mod snapshots;
 mod ssrf;
+mod stack;
 mod subscription;
 mod switch;
 mod tables;

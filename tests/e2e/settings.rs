@@ -106,3 +106,17 @@ async fn a_reader_that_has_gone_ends_a_command_without_a_word() {
     // 128 and the number of SIGPIPE.
     assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(141), &[] as &[u8]));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_url_of_a_server_may_be_in_a_file() {
+    let world = World::new().await;
+    let file = world.workspace.with_file_name("database-url");
+    std::fs::write(&file, format!("{}\n", world.database_url)).unwrap();
+    let named = |name: &str| format!("--database-url-file={name}");
+    let read = world.xagent_offline(&["verify", "--home", "none", &named(&file.display().to_string())]).await;
+    assert!(read.status.success(), "{}", String::from_utf8_lossy(&read.stderr));
+    let missing = error(&world.xagent_offline(&["verify", "--home", "none", &named("/nowhere")]).await);
+    assert!(missing.contains("/nowhere") && missing.contains("name a file that holds the URL"), "{missing}");
+    let both = ["verify", "--database-url", "postgres://a@b/c", &named("/nowhere")];
+    assert!(error(&world.xagent_offline(&both).await).contains("cannot be used with"));
+}

@@ -11,6 +11,7 @@ mod mcp;
 mod opa;
 mod said;
 mod schemathesis;
+mod stack_tools;
 mod tool;
 
 use std::path::PathBuf;
@@ -27,6 +28,7 @@ pub use mcp::McpTools;
 pub use opa::{OpaProcess, opa};
 pub use said::{Acknowledged, Said};
 pub use schemathesis::schemathesis;
+pub use stack_tools::{StackTools, installed, root, succeeded};
 pub use tool::{registered, registration};
 
 /// The longest a condition is waited for.

@@ -1,8 +1,9 @@
 //! `xagent serve`.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Args;
 use serde_json::json;
@@ -34,29 +35,61 @@ pub struct Servers {
     /// Postgres
     #[arg(long, env = "XAGENT_DATABASE_URL", hide_env_values = true, value_name = "URL")]
     pub database_url: Option<String>,
+    /// The file that holds that URL; likewise for the others
+    #[arg(long, env = "XAGENT_DATABASE_URL_FILE", value_name = "FILE", conflicts_with = "database_url")]
+    pub database_url_file: Option<PathBuf>,
     /// NATS with JetStream
     #[arg(long, env = "XAGENT_NATS_URL", hide_env_values = true, value_name = "URL")]
     pub nats_url: Option<String>,
+    #[arg(long, env = "XAGENT_NATS_URL_FILE", value_name = "FILE", conflicts_with = "nats_url", hide = true)]
+    pub nats_url_file: Option<PathBuf>,
     /// Redis
     #[arg(long, env = "XAGENT_REDIS_URL", hide_env_values = true, value_name = "URL")]
     pub redis_url: Option<String>,
+    #[arg(long, env = "XAGENT_REDIS_URL_FILE", value_name = "FILE", conflicts_with = "redis_url", hide = true)]
+    pub redis_url_file: Option<PathBuf>,
 }
 
 impl Servers {
+    /// What was given for Postgres, by URL or file; likewise for the others.
+    pub fn given_database(&self) -> Result<Option<String>, CliError> {
+        given(self.database_url.as_ref(), self.database_url_file.as_deref())
+    }
+
+    pub fn given_nats(&self) -> Result<Option<String>, CliError> {
+        given(self.nats_url.as_ref(), self.nats_url_file.as_deref())
+    }
+
+    pub fn given_redis(&self) -> Result<Option<String>, CliError> {
+        given(self.redis_url.as_ref(), self.redis_url_file.as_deref())
+    }
+
     pub fn database(&self, home: &Home) -> Result<String, CliError> {
-        let known = self.database_url.clone().or_else(|| home.connection().map(|connection| connection.database_url));
+        let known = self.given_database()?.or_else(|| home.connection().map(|connection| connection.database_url));
         known.ok_or_else(|| missing("Postgres", "XAGENT_DATABASE_URL"))
     }
 
     pub fn nats(&self, home: &Home) -> Result<String, CliError> {
-        let known = self.nats_url.clone().or_else(|| home.connection().map(|connection| connection.nats_url));
+        let known = self.given_nats()?.or_else(|| home.connection().map(|connection| connection.nats_url));
         known.ok_or_else(|| missing("NATS", "XAGENT_NATS_URL"))
     }
 
     pub fn redis(&self, home: &Home) -> Result<String, CliError> {
-        let known = self.redis_url.clone().or_else(|| home.connection().map(|connection| connection.redis_url));
+        let known = self.given_redis()?.or_else(|| home.connection().map(|connection| connection.redis_url));
         known.ok_or_else(|| missing("Redis", "XAGENT_REDIS_URL"))
     }
+}
+
+/// The URL that was given, itself or in a file: a URL holds a password.
+fn given(url: Option<&String>, file: Option<&Path>) -> Result<Option<String>, CliError> {
+    let (Some(file), None) = (file, url) else { return Ok(url.cloned()) };
+    let text = std::fs::read_to_string(file).map_err(|error| {
+        CliError::new(
+            format!("{}: {error}", file.display()),
+            "name a file that holds the URL and that this user may read",
+        )
+    })?;
+    Ok(Some(text.trim().to_owned()))
 }
 
 fn missing(server: &str, variable: &str) -> CliError {
@@ -109,6 +142,10 @@ pub struct Serve {
     model: ModelArgs,
     #[command(flatten)]
     mcp: McpArgs,
+    /// How long after one verification of the whole ledger the next one begins, in seconds; 0 verifies nothing unasked. One
+    /// server at a time verifies; metrics tell what it found
+    #[arg(long, env = "XAGENT_VERIFY_EVERY_S", default_value_t = 0, value_name = "SECONDS")]
+    verify_every_s: u32,
     /// How long an approval is valid, in seconds; a call must have started by then
     #[arg(long, env = "XAGENT_APPROVAL_TTL_S", default_value_t = A_DAY_S, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
     approval_ttl_s: u32,
@@ -117,7 +154,7 @@ pub struct Serve {
 const EXAMPLES: &str = "Examples:
   xagent serve --workspace /srv/work                         everything in one process
   xagent serve --roles api,relay,projector                   all but the work
-  xagent serve --roles worker --workspace /srv/work          one more worker; start as many as you need
+  xagent serve --roles worker --listen 127.0.0.1:0 --workspace /srv/work   one more worker; start as many as you need
   xagent serve --roles worker --tool-limit http_fetch=4      at most four fetches of a tenant at once, whoever makes them";
 
 impl Serve {
@@ -144,22 +181,21 @@ impl Serve {
             mcp: self.mcp.options(),
             upstream_programs: self.mcp.upstream_programs,
             metrics_listen: self.metrics_listen,
+            verify_every: (self.verify_every_s > 0).then(|| Duration::from_secs(self.verify_every_s.into())),
             approval_ttl_s: self.approval_ttl_s,
             roles: self.roles.roles(),
             worker: self.worker.options(),
         };
         let server = start(&configuration).await?;
         let scheme = if configuration.tls.is_some() { "https" } else { "http" };
-        let url = server.address.map(|address| format!("{scheme}://{address}"));
+        let url = format!("{scheme}://{}", server.address);
         let roles = configuration.roles.names();
         let metrics = server.metrics.map(|address| format!("http://{address}/metrics"));
         match context.json {
             true => say!("{}", json!({"url": url, "metrics": metrics, "roles": roles})),
             false => {
                 let metrics = metrics.map(|metrics| format!("; metrics at {metrics}")).unwrap_or_default();
-                let doing =
-                    url.map_or_else(|| format!("Running as {}", roles.join(", ")), |url| format!("Listening on {url}"));
-                say!("{doing}{metrics}; Ctrl-C stops.");
+                say!("Listening on {url} as {}{metrics}; Ctrl-C stops.", roles.join(", "));
             }
         }
         asked_to_stop().await?;

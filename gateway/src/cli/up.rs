@@ -93,16 +93,15 @@ impl Up {
         context.say("Starting Postgres, NATS and Redis ...");
         let options = StackOptions {
             folder,
-            postgres: need(&self.servers.database_url),
-            nats: need(&self.servers.nats_url),
-            redis: need(&self.servers.redis_url),
+            postgres: need(self.servers.given_database()?),
+            nats: need(self.servers.given_nats()?),
+            redis: need(self.servers.given_redis()?),
         };
         let stack = blocking(move || Stack::start(options)).await?;
         xagent_ledger::migrate(stack.postgres_url()).await?;
         let configuration = self.configuration(context, &stack)?;
         let server = start(&configuration).await?;
-        let address = server.address.ok_or_else(|| CliError::new("the server does not listen", "report this"))?;
-        let url = format!("http://{address}");
+        let url = format!("http://{}", server.address);
         context.home.remember(&Connection {
             url: url.clone(),
             database_url: configuration.database_url.clone(),
@@ -153,6 +152,7 @@ impl Up {
             mcp: self.mcp.options(),
             upstream_programs: self.mcp.upstream_programs.clone(),
             metrics_listen: None,
+            verify_every: None,
             approval_ttl_s: A_DAY_S,
             roles: Roles::all(),
             worker: self.worker.options(),
@@ -160,8 +160,8 @@ impl Up {
     }
 }
 
-fn need(url: &Option<String>) -> Need {
-    url.clone().map_or(Need::Private, Need::Existing)
+fn need(url: Option<String>) -> Need {
+    url.map_or(Need::Private, Need::Existing)
 }
 
 fn stack_failed(error: &xagent_stack::StackError) -> CliError {

@@ -30,6 +30,7 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
+use axum::routing::get;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use utoipa_axum::router::OpenApiRouter;
@@ -106,6 +107,20 @@ pub fn router(doors: Doors) -> Router {
         .layer(from_fn_with_state(drain, watched))
         .layer(from_fn(telemetry::counted))
         .layer(CatchPanicLayer::custom(panicked))
+}
+
+/// Health alone, for a server that serves nobody.
+pub fn health_only(doors: Doors) -> Router {
+    let (limits, drain) = (doors.limits.clone(), doors.drain.clone());
+    Router::new()
+        .route("/livez", get(health::livez))
+        .route("/readyz", get(health::readyz))
+        .fallback(no_route)
+        .with_state(doors)
+        .layer(from_fn_with_state(limits, timed))
+        .layer(from_fn(sized))
+        .layer(from_fn_with_state(drain, watched))
+        .layer(from_fn(telemetry::counted))
 }
 
 /// All routes, as they describe themselves.

@@ -163,6 +163,16 @@ pub enum Rewritten {
 }
 
 impl Fault {
+    /// How many positions it says are gone.
+    pub fn missing(&self) -> u64 {
+        match self {
+            Self::Deleted { position, last, .. } | Self::Truncated { position, last, .. } => {
+                last.saturating_sub(*position).saturating_add(1)
+            }
+            _ => 0,
+        }
+    }
+
     /// Where it is; the end where it is nowhere.
     pub fn position(&self) -> u64 {
         match self {

@@ -18,6 +18,7 @@ mod source;
 mod spine;
 mod suspect;
 mod walk;
+mod watch;
 
 use std::path::PathBuf;
 
@@ -28,6 +29,7 @@ use xagent_tree::Checkpoint;
 pub use fault::{Fault, Rewritten, Witness};
 pub(crate) use inspect::hash;
 pub use segments::ArchivedRange;
+pub use watch::Watch;
 
 use end::Guard;
 use findings::{FAULTS, Findings};

@@ -16,14 +16,14 @@ use super::rows::{ApprovalRow, DecisionRow, GoalRow, RunRow, SwitchRow, ToolCall
 const LOCK: &str = "SELECT pg_advisory_xact_lock(7281094560)";
 const OPERATION: &str = "write rows";
 
-/// Applies `events`, which follow directly on `from`.
+/// Applies `events`, which follow directly on `from`. Returns how many tool calls among them started without an allow.
 pub(super) async fn apply(
     connection: &mut PgConnection,
     schema: &str,
     fold: &mut Fold,
     from: u64,
     events: &[Recorded],
-) -> Result<(), TablesError> {
+) -> Result<u64, TablesError> {
     let written = page(connection, schema, fold, from, events).await;
     if written.is_err() {
         fold.forget();
@@ -37,8 +37,8 @@ async fn page(
     fold: &mut Fold,
     from: u64,
     events: &[Recorded],
-) -> Result<(), TablesError> {
-    let Some(to) = events.last().map(|event| event.position) else { return Ok(()) };
+) -> Result<u64, TablesError> {
+    let Some(to) = events.last().map(|event| event.position) else { return Ok(0) };
     let database = |error: sqlx::Error| TablesError::database(OPERATION, &error);
     let mut transaction = connection.begin().await.map_err(database)?;
     sqlx::query(LOCK).execute(&mut *transaction).await.map_err(database)?;
@@ -46,7 +46,8 @@ async fn page(
     let changes = tokio::task::block_in_place(|| fold.fold(events, unknown));
     write(&mut transaction, schema, &changes).await?;
     advance(&mut transaction, schema, from, to, changes.unreadable).await?;
-    transaction.commit().await.map_err(database)
+    transaction.commit().await.map_err(database)?;
+    Ok(changes.unallowed)
 }
 
 /// Takes the lock of whoever moves the tables, for the length of the transaction.

@@ -54,18 +54,23 @@ impl World {
     /// A world on the shared Postgres, with a database of its own.
     pub async fn new() -> Self {
         let database_url = postgres::database().await;
-        Self::with(Need::Existing(database_url.clone()), Some(database_url)).await
+        Self::with(Need::Existing(database_url.clone()), Some(database_url), Need::Private).await
+    }
+
+    /// The same over a NATS that runs already.
+    pub async fn over_nats(url: &str) -> Self {
+        let database_url = postgres::database().await;
+        Self::with(Need::Existing(database_url.clone()), Some(database_url), Need::Existing(url.to_owned())).await
     }
 
     /// A world with a Postgres of its own, to be stopped and paused.
     pub async fn with_own_postgres() -> Self {
-        Self::with(Need::Private, None).await
+        Self::with(Need::Private, None, Need::Private).await
     }
 
-    async fn with(postgres: Need, database_url: Option<String>) -> Self {
+    async fn with(postgres: Need, database_url: Option<String>, nats: Need) -> Self {
         let folder = folder("world-");
-        let options =
-            StackOptions { folder: folder.path().to_owned(), postgres, nats: Need::Private, redis: Need::Private };
+        let options = StackOptions { folder: folder.path().to_owned(), postgres, nats, redis: Need::Private };
         let stack = blocking(move || Stack::start(options)).await;
         let own = stack.postgres_url().to_owned();
         if database_url.is_none() {
@@ -146,7 +151,9 @@ impl World {
         let mut command = Command::new(binary());
         self.environment(&mut command);
         set(&mut command);
-        command.args(["--json", "serve", "--roles", "worker", "--workspace"]).arg(&self.workspace);
+        command
+            .args(["--json", "serve", "--listen", "127.0.0.1:0", "--roles", "worker", "--workspace"])
+            .arg(&self.workspace);
         let said = self.started_saying(command).await;
         assert_eq!(said.1["roles"], serde_json::json!(["worker"]));
         said.0

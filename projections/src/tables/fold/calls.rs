@@ -99,7 +99,12 @@ impl RunState {
     }
 
     fn started(&mut self, row: &mut RunRow, seen: &Seen<'_>, id: &str, attempt: u32, changes: &mut Changes) {
-        let Some(call) = self.call(seen, id) else { return };
+        let call = self.call(seen, id);
+        if !call.as_ref().is_some_and(|call| may_start(&call.status)) {
+            tracing::error!(position = seen.position, call = id, "view.tables.started_without_allow");
+            changes.unallowed += 1;
+        }
+        let Some(call) = call else { return };
         "started".clone_into(&mut call.status);
         call.attempts = i64::from(attempt);
         call.started_at = call.started_at.or(Some(seen.at));
@@ -160,6 +165,11 @@ impl RunState {
         self.calls.insert(id.clone(), proposed);
         self.call(seen, &id);
     }
+}
+
+/// Whether a call that stands there was allowed: at once, by a person, or before an attempt that is repeated.
+fn may_start(status: &str) -> bool {
+    matches!(status, "allowed" | "approved" | "started")
 }
 
 fn closed(call: &mut ToolCallRow, seen: &Seen<'_>, status: &str) {

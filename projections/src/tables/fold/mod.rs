@@ -50,6 +50,8 @@ pub(super) struct Changes {
     pub switches: Vec<SwitchRow>,
     /// Events that this version cannot read.
     pub unreadable: i64,
+    /// Tool calls that started without an allow before them.
+    pub unallowed: u64,
 }
 
 /// Runs as the last page left them.
