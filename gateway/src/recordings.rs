@@ -11,8 +11,19 @@ use xagent_replay::{Needs, Recordings};
 /// Events read at once.
 const PAGE: u32 = 1000;
 
-/// Everything recorded that a replay of the run needs. What is missing stays missing: replay names it.
-pub async fn read(ledger: &Ledger, tenant: &Tenant, run: &str) -> Result<Recordings, LedgerError> {
+/// All bundles ever published.
+pub async fn law(ledger: &Ledger) -> Result<Bundles, LedgerError> {
+    Ok(ledger.load::<Bundles>(&Tenant::default_tenant(), "policies").await?.state)
+}
+
+/// Everything recorded that a replay of the run needs. What is missing stays missing: replay names it. The texts of bundles
+/// that are `held` already are not read.
+pub async fn read(
+    ledger: &Ledger,
+    (tenant, run): (&Tenant, &str),
+    law: &Bundles,
+    held: impl Fn(&Digest) -> bool,
+) -> Result<Recordings, LedgerError> {
     let mut recordings = Recordings::default();
     loop {
         let after = recordings.events.last().map_or(0, |event| event.sequence);
@@ -24,10 +35,11 @@ pub async fn read(ledger: &Ledger, tenant: &Tenant, run: &str) -> Result<Recordi
         }
     }
     let mut needs = Needs::of(&recordings.events);
-    let law = ledger.load::<Bundles>(&Tenant::default_tenant(), "policies").await?.state;
     for digest in std::mem::take(&mut needs.bundles) {
         if let Some(manifest) = law.published(&digest) {
-            needs.manifest(manifest);
+            if !held(&digest) {
+                needs.manifest(manifest);
+            }
             recordings.bundles.insert(digest, manifest.clone());
         }
     }

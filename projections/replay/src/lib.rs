@@ -3,6 +3,8 @@
 //! It is given recordings and touches nothing else: no database, no socket, no clock. Where a recording is
 //! missing it says so. The gateway loads the recordings and prints the report.
 
+mod cause;
+mod commands;
 mod consultations;
 mod decisions;
 pub mod evidence;
@@ -11,6 +13,7 @@ mod recordings;
 mod report;
 mod verify;
 
+pub use cause::Cause;
 pub use recordings::{Needs, Recordings};
 pub use report::{Divergence, Kind, Report, StateCheck};
 pub use verify::verify;

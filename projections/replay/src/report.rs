@@ -5,6 +5,8 @@ use std::fmt;
 use serde::Serialize;
 use xagent_domain::Recorded;
 
+use crate::Cause;
+
 /// What does not agree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -33,6 +35,8 @@ pub enum Kind {
     Verdict,
     /// A tool call was started that no decision allows.
     StartWithoutAllow,
+    /// The command that was given, fed again, brings about something else.
+    Command,
     /// The state folded from the events is not the one that was served.
     State,
 }
@@ -42,6 +46,8 @@ pub enum Kind {
 pub struct Divergence {
     /// What.
     pub kind: Kind,
+    /// What it most likely comes from.
+    pub cause: Cause,
     /// The position of the event.
     pub position: u64,
     /// Its sequence in the run.
@@ -77,6 +83,10 @@ pub struct Report {
     pub identical: bool,
     /// Events read.
     pub events: u64,
+    /// Commands fed again.
+    pub commands: u64,
+    /// Events of commands this version does not know, which are folded and not fed again.
+    pub commands_unknown: u64,
     /// Decisions among them.
     pub decisions: u64,
     /// Decisions made again.
@@ -101,6 +111,7 @@ impl Divergence {
     ) -> Box<Self> {
         Box::new(Self {
             kind,
+            cause: Cause::of(event, kind),
             position: event.position,
             sequence: event.sequence,
             event_type: event.event_type.clone(),
@@ -137,6 +148,7 @@ impl fmt::Display for Kind {
             Self::Result => "the decision's result is another one",
             Self::Verdict => "the verdict is not what the result says",
             Self::StartWithoutAllow => "a tool call was started that no decision allows",
+            Self::Command => "the command brings about something else",
             Self::State => "the state is not the one that was served",
         })
     }
