@@ -15,8 +15,8 @@ mod work;
 pub use ambient::{Ids, SystemClock};
 pub use api::{
     Activated, Asked, CallEnd, Callable, Caller, Commands, CommandsOptions, Discovered, Discovery, Done, Followed,
-    IssuedKey, KeyHolder, KeyRefusal, KeyRequest, PlannerRequest, ProposedCall, Published, RunRequest, StartedRun,
-    ToolRequest, Trusted,
+    IssuedKey, KeyHolder, KeyRefusal, KeyRequest, PlannerRequest, ProposedCall, Published, ReplayReport, RunRequest,
+    StartedRun, ToolRequest, Trusted,
 };
 pub use error::{CommandError, InvalidInput};
 pub use governed::{Allowed, Executor, Law, ToolCall};

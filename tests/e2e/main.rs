@@ -62,4 +62,5 @@ mod tls;
 mod token_attacks;
 mod token_issuer;
 mod upstreams;
+mod what_if;
 mod world;

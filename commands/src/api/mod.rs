@@ -9,6 +9,7 @@ mod keys;
 mod law;
 mod logs;
 mod opened;
+mod replays;
 mod runs;
 mod secret;
 mod tools;
@@ -31,6 +32,7 @@ pub use calls::{ProposedCall, ToolRequest};
 pub use follow::{CallEnd, Followed};
 pub use keys::{IssuedKey, KeyHolder, KeyRefusal, KeyRequest};
 pub use law::{Activated, Published};
+pub use replays::ReplayReport;
 pub use runs::{PlannerRequest, RunRequest, StartedRun};
 pub use upstreams::{Discovered, Discovery, Trusted};
 

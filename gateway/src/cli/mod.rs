@@ -38,6 +38,7 @@ mod tools;
 mod tools_file;
 mod up;
 mod verify;
+mod what_if;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -76,6 +77,7 @@ const EXAMPLES: &str = "Examples:
   xagent tail --denied                        follow denials, live
   xagent replay run_0193...                   prove that a run replays identically
   xagent replay --all                         the same for every run
+  xagent what-if my-policies --since 7d       what another law would have decided
   xagent ledger proof 42 > proof.json         prove that event 42 is in the ledger
   xagent evidence export run.xe --run run_0193... write a run and its proofs for a stranger
   xagent keys issue --name ci --scope run:start
@@ -108,6 +110,8 @@ enum Command {
     Tail(tail::Tail),
     /// Decide a run again from its recordings and compare, byte for byte
     Replay(replay::Replay),
+    /// Decide history again under another bundle, and show what would change
+    WhatIf(Box<what_if::WhatIf>),
     /// Check the whole ledger: nothing missing, changed, moved, cut off or rewritten
     Verify(verify::Verify),
     /// Fetch checkpoints and proofs of the ledger, and check them offline
@@ -183,6 +187,7 @@ pub fn main() -> ExitCode {
             Command::Rebuild(rebuild) => rebuild.run(&context).await,
             Command::Tail(tail) => tail.run(&context).await,
             Command::Replay(replay) => replay.run(&context).await,
+            Command::WhatIf(what_if) => what_if.run(&context).await,
             Command::Verify(verify) => verify.run(&context).await,
             Command::Ledger(ledger) => ledger.run(&context).await,
             Command::Evidence(evidence) => evidence.run(&context).await,

@@ -16,6 +16,7 @@ mod list;
 pub mod openapi;
 mod outcome;
 mod query;
+mod replays;
 mod runs;
 mod tlog;
 mod tools;
@@ -160,6 +161,7 @@ fn governed() -> OpenApiRouter<Doors> {
         .routes(routes!(bundles::show))
         .routes(routes!(bundles::activate))
         .routes(routes!(bundles::retire))
+        .routes(routes!(replays::record, replays::list))
         .routes(routes!(keys::issue, keys::list))
         .routes(routes!(keys::revoke))
 }

@@ -12,6 +12,7 @@ pub mod logged;
 mod recordings;
 mod report;
 mod verify;
+pub mod whatif;
 
 pub use cause::Cause;
 pub use recordings::{Needs, Recordings};
