@@ -2,6 +2,8 @@
 //!
 //! Nobody calls this room but `main.rs`. It decides nothing: it turns requests into commands and queries.
 
+#![warn(clippy::print_stdout)]
+
 mod access;
 pub mod cli;
 mod configuration;

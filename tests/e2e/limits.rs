@@ -146,10 +146,15 @@ async fn whoever_sends_a_head_or_a_body_without_end_is_not_waited_for() {
     );
     assert!(silent.is_empty() && !half.contains("200 OK"), "{half}");
     assert!(idle.starts_with("HTTP/1.1 200 OK"), "{idle}");
-    let body = format!(
-        "POST /v1/runs HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\nidempotency-key: slow\r\n\
-         content-type: application/json\r\ncontent-length: 100\r\n\r\n{{\"agent\"",
-        token.bearer(),
-    );
-    assert!(slow(body).await.starts_with("HTTP/1.1 503"), "the body is not waited for");
+    let bodies = ["/v1/runs", "/mcp"].map(|path| {
+        format!(
+            "POST {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\nidempotency-key: slow\r\n\
+             accept: application/json, text/event-stream\r\ncontent-type: application/json\r\n\
+             content-length: 100\r\n\r\n{{\"agent\"",
+            token.bearer(),
+        )
+    });
+    for body in bodies {
+        assert!(slow(body).await.starts_with("HTTP/1.1 503"), "the body is not waited for");
+    }
 }

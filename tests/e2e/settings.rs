@@ -94,3 +94,15 @@ async fn shells_are_told_what_completes_and_readers_get_a_page_for_every_command
     let names: Vec<_> = pages["pages"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
     assert!(names.contains(&"pages/xagent.1") && names.contains(&"pages/xagent-policy-publish.1"), "{names:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_that_has_gone_ends_a_command_without_a_word() {
+    let world = World::new().await;
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = world.command(&["token", "--subject", "carol"]);
+    let ended = command.stdout(writer).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let output = ended.wait_with_output().await.unwrap();
+    // 128 and the number of SIGPIPE.
+    assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(141), &[] as &[u8]));
+}

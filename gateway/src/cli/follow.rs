@@ -63,7 +63,7 @@ impl<'a> Follow<'a> {
         if self.aloud {
             for end in told + 1..=self.events.len() {
                 if let Some(line) = line(&self.events[..end], self.paint) {
-                    println!("{line}");
+                    say!("{line}");
                 }
             }
         }

@@ -82,11 +82,11 @@ impl Issue {
         let body = json!({"name": self.name, "scopes": self.scopes, "roles": self.roles, "lifetime_s": lifetime_s});
         let issued = client.post("/v1/api-keys", &body).await?;
         if context.json {
-            println!("{issued}");
+            say!("{issued}");
             return Ok(ExitCode::SUCCESS);
         }
         let text = |name: &str| issued[name].as_str().unwrap_or_default().to_owned();
-        println!("{}", text("api_key"));
+        say!("{}", text("api_key"));
         eprintln!("\nThis is {}, and the only time it is shown. Revoke it with:", Paint::stderr().strong(&text("key")));
         eprintln!("  xagent keys revoke {} --reason TEXT", text("key"));
         Ok(ExitCode::SUCCESS)
@@ -97,14 +97,14 @@ impl List {
     async fn run(self, context: &Context) -> Result<ExitCode, CliError> {
         let listed = self.remote.client(context, &["api_key:read"])?.get("/v1/api-keys").await?;
         if context.json {
-            println!("{listed}");
+            say!("{listed}");
             return Ok(ExitCode::SUCCESS);
         }
         let keys = listed["items"].as_array().cloned().unwrap_or_default();
         if keys.is_empty() {
-            println!("There are no keys yet. Issue one with `xagent keys issue`.");
+            say!("There are no keys yet. Issue one with `xagent keys issue`.");
         }
-        keys.iter().for_each(|key| println!("{}", line(key, Paint::stdout())));
+        keys.iter().for_each(|key| say!("{}", line(key, Paint::stdout())));
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -141,8 +141,8 @@ impl Revoke {
         let client = self.remote.client(context, &["api_key:write"])?;
         let done = client.post(&format!("/v1/api-keys/{}/revoke", self.key), &json!({"reason": self.reason})).await?;
         match context.json {
-            true => println!("{done}"),
-            false => println!("{} is revoked.", self.key),
+            true => say!("{done}"),
+            false => say!("{} is revoked.", self.key),
         }
         Ok(ExitCode::SUCCESS)
     }

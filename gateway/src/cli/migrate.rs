@@ -18,8 +18,8 @@ impl Migrate {
     pub async fn run(self, context: &Context) -> Result<ExitCode, CliError> {
         xagent_ledger::migrate(&self.servers.database(&context.home)?).await?;
         match context.json {
-            true => println!("{}", json!({"migrated": true})),
-            false => println!("The schema is up to date."),
+            true => say!("{}", json!({"migrated": true})),
+            false => say!("The schema is up to date."),
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -1,5 +1,8 @@
 //! The command line.
 
+#[macro_use]
+mod terminal;
+
 mod access;
 mod archive;
 mod bundle_keys;
@@ -32,7 +35,6 @@ mod shell;
 mod story;
 mod streams;
 mod tail;
-mod terminal;
 mod token;
 mod tools;
 mod tools_file;

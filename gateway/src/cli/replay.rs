@@ -65,17 +65,17 @@ impl Replay {
             progress.inc(1);
             progress.suspend(|| {
                 if !context.json && (runs.len() == 1 || !report.identical) {
-                    println!("{}", told(&report, Paint::stdout()))
+                    say!("{}", told(&report, Paint::stdout()))
                 }
             });
             reports.push(report);
         }
         progress.finish_and_clear();
         if context.json {
-            println!("{}", json!({"identical": diverged == 0, "runs": reports}));
+            say!("{}", json!({"identical": diverged == 0, "runs": reports}));
         } else if self.all {
             let (events, decisions) = reports.iter().fold((0, 0), |(e, d), r| (e + r.events, d + r.decisions));
-            println!(
+            say!(
                 "{} runs, {events} events, {decisions} decisions: {} identical, {diverged} diverged",
                 runs.len(),
                 runs.len() - diverged

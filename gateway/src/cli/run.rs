@@ -109,12 +109,12 @@ impl Run {
             let said = json!({
                 "run": run, "status": status, "summary": summary, "steps": steps, "tokens": tokens, "receipt": started["receipt"],
             });
-            println!("{said}");
+            say!("{said}");
         } else {
             let told = |value: &Value| value.as_str().unwrap_or_default().to_owned();
             match waiting_approval(&state) {
-                Some(approval) => println!("{run} waits for somebody else to answer {approval}"),
-                None => println!("{run} is {}: {}", told(status), told(summary)),
+                Some(approval) => say!("{run} waits for somebody else to answer {approval}"),
+                None => say!("{run} is {}: {}", told(status), told(summary)),
             }
         }
         let failed = matches!(status.as_str(), Some("failed" | "cancelled"));

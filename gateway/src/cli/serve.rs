@@ -135,10 +135,10 @@ impl Serve {
         let url = format!("{scheme}://{}", server.address);
         let metrics = server.metrics.map(|address| format!("http://{address}/metrics"));
         match context.json {
-            true => println!("{}", json!({"url": url, "metrics": metrics})),
+            true => say!("{}", json!({"url": url, "metrics": metrics})),
             false => {
                 let metrics = metrics.map(|metrics| format!("; metrics at {metrics}")).unwrap_or_default();
-                println!("Listening on {url}{metrics}; Ctrl-C stops.");
+                say!("Listening on {url}{metrics}; Ctrl-C stops.");
             }
         }
         asked_to_stop().await?;

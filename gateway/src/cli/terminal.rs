@@ -1,6 +1,29 @@
-//! Colours, only on a terminal that wants them.
+//! What is printed: colours, only on a terminal that wants them, and no word to a reader that has gone.
 
-use std::io::IsTerminal;
+use std::fmt::Arguments;
+use std::io::{ErrorKind, IsTerminal, Write};
+
+/// The exit code of a program whose reader went away: 128 and the number of SIGPIPE, as shells say it.
+const READER_GONE: i32 = 141;
+/// `EX_IOERR` of sysexits.h.
+const CANNOT_WRITE: i32 = 74;
+
+/// Prints a line to standard output, as `println!` does, but ends the program where the reader has gone (`| head`) or
+/// the line cannot be written.
+macro_rules! say {
+    ($($text:tt)*) => { $crate::cli::terminal::write(format_args!("{}\n", format_args!($($text)*))) };
+}
+
+/// What `say!` does, to the byte.
+pub fn write(text: Arguments<'_>) {
+    let mut out = std::io::stdout().lock();
+    let Err(error) = out.write_fmt(text).and_then(|()| out.flush()) else { return };
+    if error.kind() == ErrorKind::BrokenPipe {
+        std::process::exit(READER_GONE);
+    }
+    eprintln!("cannot write to standard output: {error}");
+    std::process::exit(CANNOT_WRITE)
+}
 
 /// How standard output may be painted.
 #[derive(Clone, Copy)]

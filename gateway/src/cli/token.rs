@@ -50,8 +50,8 @@ impl Token {
             },
         )?;
         match context.json {
-            true => println!("{}", json!({"token": token, "lifetime_s": self.lifetime})),
-            false => println!("{token}"),
+            true => say!("{}", json!({"token": token, "lifetime_s": self.lifetime})),
+            false => say!("{token}"),
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -235,7 +235,7 @@ impl Context {
     /// Tells people how far things are; silent in JSON.
     fn say(&self, text: &str) {
         if !self.json {
-            println!("{text}");
+            say!("{text}");
         }
     }
 }

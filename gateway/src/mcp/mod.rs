@@ -25,7 +25,7 @@ use xagent_commands::Commands;
 
 use crate::problem::{Problem, ProblemType};
 use crate::rest::Doors;
-use crate::rest::extract::{Calling, LARGEST_BODY, header};
+use crate::rest::extract::{Calling, LARGEST_BODY, header, read};
 use door::Door;
 use runs::Runs;
 
@@ -80,10 +80,14 @@ pub fn routes() -> Router<Doors> {
 }
 
 /// `POST /mcp`. Other methods belong to sessions, which there are none of.
-async fn serve(State(doors): State<Doors>, calling: Calling, mut request: Request) -> Response {
+async fn serve(State(doors): State<Doors>, calling: Calling, request: Request) -> Response {
     let Ok(_slot) = doors.mcp.slots.try_acquire() else {
         let detail = format!("{AT_ONCE} MCP requests are being carried out; try again");
         return calling.problem(Problem::new(ProblemType::Unavailable, detail)).into_response();
+    };
+    let mut request = match whole(request, doors.limits.options.request).await {
+        Ok(request) => request,
+        Err(problem) => return calling.problem(problem).into_response(),
     };
     let mut door = doors.mcp.door.clone();
     // The protocol's layer compares headers with the called tool's schema, and cannot wait for it.
@@ -98,4 +102,15 @@ async fn serve(State(doors): State<Doors>, calling: Calling, mut request: Reques
     let sessions = Arc::new(NeverSessionManager::default());
     let service = StreamableHttpService::new(move || Ok(door.clone()), sessions, doors.mcp.config.clone());
     service.handle(request).await.into_response()
+}
+
+/// The request with all of its body, which may take `longest` to come.
+async fn whole(request: Request, longest: Duration) -> Result<Request, Problem> {
+    let (head, body) = request.into_parts();
+    let late = |_| {
+        let detail = format!("the body took longer than {} s; nothing was done", longest.as_secs());
+        Problem::new(ProblemType::Unavailable, detail)
+    };
+    let bytes = tokio::time::timeout(longest, read(body, LARGEST_BODY)).await.map_err(late)??;
+    Ok(Request::from_parts(head, bytes.into()))
 }

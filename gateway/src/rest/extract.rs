@@ -166,7 +166,7 @@ pub(super) fn is_json(headers: &HeaderMap) -> Result<(), Problem> {
 }
 
 /// A body of at most `largest` bytes.
-pub(super) async fn read(body: Body, largest: usize) -> Result<Vec<u8>, Problem> {
+pub(crate) async fn read(body: Body, largest: usize) -> Result<Vec<u8>, Problem> {
     let mut chunks = body.into_data_stream();
     let (mut bytes, mut total) = (Vec::new(), 0_usize);
     while let Some(chunk) = chunks.next().await {

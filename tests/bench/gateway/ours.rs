@@ -165,7 +165,9 @@ async fn serve(stack: &Stack, folder: &TempDir) -> (Child, SocketAddr) {
         .env("XAGENT_JWT_SECRET", SECRET)
         .env("XAGENT_HOME", folder.path().join("home"))
         .env("XAGENT_LOG", "error")
-        .args(["--json", "serve", "--listen", "127.0.0.1:0"])
+        // The rate of one principal is what is measured here.
+        .args(["--json", "serve", "--listen", "127.0.0.1:0", "--rate-per-minute", "0"])
+        .args(["--requests", "1024", "--requests-per-principal", "1024"])
         .stdout(std::process::Stdio::piped())
         .kill_on_drop(true);
     let mut child = command.spawn().unwrap();

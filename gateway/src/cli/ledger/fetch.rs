@@ -11,7 +11,7 @@ use xagent_ledger::{ConsistencyProof, InclusionProof, Receipt};
 use super::Door;
 use super::proof::ProofFile;
 use crate::cli::client::Client;
-use crate::cli::{CliError, Context};
+use crate::cli::{CliError, Context, terminal};
 
 /// A receipt of more events is proven in parts.
 const MOST: u64 = 1000;
@@ -30,9 +30,9 @@ impl Checkpoint {
         let signed = covering(&self.door.open(context)?, self.at_least).await?;
         let note = text(&signed, "note")?;
         match context.json {
-            true => println!("{signed}"),
+            true => say!("{signed}"),
             // To the byte, so that it can be kept as it is.
-            false => print!("{note}"),
+            false => terminal::write(format_args!("{note}")),
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -155,7 +155,7 @@ fn typed<T: DeserializeOwned>(value: Value) -> Result<T, CliError> {
 
 fn print(file: &ProofFile) -> Result<ExitCode, CliError> {
     let text = serde_json::to_string_pretty(file).map_err(|error| CliError::new(error.to_string(), "report this"))?;
-    println!("{text}");
+    say!("{text}");
     Ok(ExitCode::SUCCESS)
 }
 

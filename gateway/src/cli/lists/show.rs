@@ -48,7 +48,7 @@ pub async fn show(context: &Context, list: List, query: Query, common: Common) -
     };
     match &common.output {
         Some(file) => write(file, format!("{text}\n").as_bytes())?,
-        None => println!("{text}"),
+        None => say!("{text}"),
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -8,7 +8,7 @@ use xagent_domain::Digest;
 
 use super::At;
 use super::told::percent;
-use crate::cli::terminal::Paint;
+use crate::cli::terminal::{self, Paint};
 use crate::cli::{CliError, Context};
 
 #[derive(Args)]
@@ -75,7 +75,7 @@ impl Show {
         let shown = self.at.reader(context)?.get(&format!("/v1/bundles/{}", self.bundle)).await?;
         let content = &shown["content"];
         if self.data {
-            println!("{:#}", content["data"]);
+            say!("{:#}", content["data"]);
             return Ok(ExitCode::SUCCESS);
         }
         if let Some(path) = &self.module {
@@ -84,8 +84,8 @@ impl Show {
                 return Err(CliError::new(format!("the bundle has no module `{path}`"), remedy));
             };
             match context.json {
-                true => println!("{}", serde_json::json!({"path": path, "text": text})),
-                false => print!("{text}"),
+                true => say!("{}", serde_json::json!({"path": path, "text": text})),
+                false => terminal::write(format_args!("{text}")),
             }
             return Ok(ExitCode::SUCCESS);
         }

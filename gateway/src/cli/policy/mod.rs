@@ -111,6 +111,6 @@ impl At {
 impl Context {
     /// Prints one answer, as JSON or as text.
     pub fn print(&self, value: &Value, text: &str) {
-        if self.json { println!("{value}") } else { println!("{text}") }
+        if self.json { say!("{value}") } else { say!("{text}") }
     }
 }
