@@ -126,8 +126,11 @@ mod tests {
         let (mut kept, tally) = Kept::open(Some(file.clone()), subject.clone(), range()).unwrap();
         assert_eq!(tally, Tally::default());
         kept.next = Instant::now();
-        kept.keep(&Tally { position: 7, ..Tally::default() }).unwrap();
-        let later = Range { to: 12, ..range() };
+        let mut begun = json!(Tally::default());
+        begun["position"] = json!(7);
+        kept.keep(&serde_json::from_value(begun).unwrap()).unwrap();
+        let mut later = range();
+        later.to = 12;
         let (again, tally) = Kept::open(Some(file.clone()), subject, later).unwrap();
         assert_eq!((tally.position, again.range()), (7, &range()));
         let other = json!({"bundle": "a", "history": {"tool": "fetch"}});
