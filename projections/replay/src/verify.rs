@@ -46,6 +46,7 @@ impl Walk<'_> {
         for (place, ((event, fact), sequence)) in facts.iter().zip(1_u64..).enumerate() {
             self.report.events += 1;
             in_place(event, sequence)?;
+            refused(&self.feed, Some(event), &facts)?;
             self.feed.before(recordings, &self.run, facts.get(place..).unwrap_or_default());
             self.check(event, fact)?;
             sealed(event)?;
@@ -60,6 +61,9 @@ impl Walk<'_> {
             {
                 self.compare_state(event, state)?;
             }
+        }
+        if unreadable.is_none() {
+            refused(&self.feed, None, &facts)?;
         }
         match (unreadable, recordings.events.last(), self.feed.missing()) {
             (Some(divergence), _, _) => Err(divergence),
@@ -116,6 +120,14 @@ fn in_place(event: &Recorded, sequence: u64) -> Result<(), Box<Divergence>> {
     }
     let recorded = format!("sequence {}", event.sequence);
     Err(Divergence::at(event, Kind::SequenceGap, recorded, format!("sequence {sequence}")))
+}
+
+/// A command whose events are over and that cannot be carried out; `next` is the event after them.
+fn refused(feed: &Feed, next: Option<&Recorded>, facts: &Facts<'_>) -> Result<(), Box<Divergence>> {
+    let Some((sequence, why)) = feed.refused(next) else { return Ok(()) };
+    let began = facts.iter().map(|(event, _)| *event).find(|event| event.sequence == sequence);
+    let divergence = |event: &Recorded| Divergence::at(event, Kind::Command, event.payload.clone(), why);
+    began.map_or(Ok(()), |event| Err(divergence(event)))
 }
 
 /// What a command is told from may be what was changed: then that is the place, not where it shows first.

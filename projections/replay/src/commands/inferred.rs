@@ -4,10 +4,9 @@ use xagent_domain::governed::Command;
 use xagent_domain::run::{
     Act, Consultation, Goal, GoalChange, GoalStatus, PlannerSpec, Proposal, Propose, Run, RunEvent, RunStatus, Start,
 };
-use xagent_domain::{
-    CallId, CanonicalJson, Context, DecisionMade, GoalId, Intent, Metadata, Question, Recorded, Ruling, Usage,
-};
+use xagent_domain::{CallId, CanonicalJson, Context, DecisionMade, GoalId, Intent, Question, Recorded, Ruling, Usage};
 
+use super::command_id;
 use crate::Recordings;
 
 /// The events from here on, as far as one command may have brought them about.
@@ -39,9 +38,8 @@ pub(super) fn inferred(
 
 /// Events of one command were recorded under its id.
 fn of_one_command<'e>(events: &'e [(&Recorded, RunEvent)]) -> Vec<&'e RunEvent> {
-    let id = |event: &Recorded| serde_json::from_str::<Metadata>(&event.metadata).unwrap_or_default().command_id;
-    let first = events.first().map(|(event, _)| id(event));
-    let same = events.iter().take_while(|(event, _)| Some(id(event)) == first);
+    let first = events.first().map(|(event, _)| command_id(event));
+    let same = events.iter().take_while(|(event, _)| Some(command_id(event)) == first);
     same.map(|(_, fact)| fact).collect()
 }
 

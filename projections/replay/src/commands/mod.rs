@@ -6,7 +6,7 @@ mod inferred;
 use std::collections::VecDeque;
 
 use xagent_domain::run::{Run, RunEvent};
-use xagent_domain::{Decider, Recorded};
+use xagent_domain::{Decider, Metadata, Recorded};
 
 use crate::Recordings;
 use inferred::inferred;
@@ -19,20 +19,35 @@ pub(crate) const AHEAD: usize = 128;
 pub(crate) struct Feed {
     /// What the command that is under way has yet to bring about.
     due: VecDeque<RunEvent>,
-    /// Why the command that would begin here cannot be carried out.
-    refused: Option<String>,
+    /// A command that cannot be carried out.
+    refused: Option<Refused>,
     /// Commands fed again.
     pub fed: u64,
     /// Events that no command this version knows begins with.
     pub unknown: u64,
 }
 
+/// A command that cannot be carried out on the state before it. Whatever else is wrong with its events says more, so it
+/// is told once they are over.
+struct Refused {
+    why: String,
+    sequence: u64,
+    command: String,
+}
+
+/// What a command's events were recorded under.
+fn command_id(event: &Recorded) -> String {
+    serde_json::from_str::<Metadata>(&event.metadata).unwrap_or_default().command_id
+}
+
 impl Feed {
     /// Before an event is applied: where a command begins here, it is carried out on the state before it.
     pub fn before(&mut self, recordings: &Recordings, run: &Run, events: &[(&Recorded, RunEvent)]) {
-        if !self.due.is_empty() {
+        let Some((first, _)) = events.first() else { return };
+        if !self.due.is_empty() || self.refused.is_some() {
             return;
         }
+        let refused = |why| Some(Refused { why, sequence: first.sequence, command: command_id(first) });
         let command = match inferred(recordings, run, events.get(..AHEAD).unwrap_or(events)) {
             Ok(Some(command)) => command,
             Ok(None) => {
@@ -40,7 +55,7 @@ impl Feed {
                 return;
             }
             Err(why) => {
-                self.refused = Some(why);
+                self.refused = refused(why);
                 return;
             }
         };
@@ -49,15 +64,19 @@ impl Feed {
                 self.fed += 1;
                 self.due = events.into();
             }
-            Err(refusal) => self.refused = Some(format!("the command is refused: {refusal}")),
+            Err(refusal) => self.refused = refused(format!("the command is refused: {refusal}")),
         }
+    }
+
+    /// Where a command began that cannot be carried out, and why, once its events are over: `next` is the one after.
+    pub fn refused(&self, next: Option<&Recorded>) -> Option<(u64, &str)> {
+        let refused = self.refused.as_ref()?;
+        let over = next.is_none_or(|next| command_id(next) != refused.command);
+        over.then_some((refused.sequence, refused.why.as_str()))
     }
 
     /// What should stand in the place of `event`, where that is something else.
     pub fn other(&mut self, event: &RunEvent) -> Option<String> {
-        if let Some(why) = self.refused.take() {
-            return Some(why);
-        }
         let due = self.due.pop_front()?;
         (due != *event).then(|| crate::decisions::json(&due))
     }
