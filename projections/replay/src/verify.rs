@@ -125,9 +125,11 @@ fn in_place(event: &Recorded, sequence: u64) -> Result<(), Box<Divergence>> {
 /// A command whose events are over and that cannot be carried out; `next` is the event after them.
 fn refused(feed: &Feed, next: Option<&Recorded>, facts: &Facts<'_>) -> Result<(), Box<Divergence>> {
     let Some((sequence, why)) = feed.refused(next) else { return Ok(()) };
-    let began = facts.iter().map(|(event, _)| *event).find(|event| event.sequence == sequence);
-    let divergence = |event: &Recorded| Divergence::at(event, Kind::Command, event.payload.clone(), why);
-    began.map_or(Ok(()), |event| Err(divergence(event)))
+    let from = facts.iter().position(|(event, _)| event.sequence == sequence);
+    let began = from.and_then(|place| facts.get(place..));
+    let Some((events, (event, _))) = began.and_then(|events| Some((events, events.first()?))) else { return Ok(()) };
+    let divergence = Divergence::at(event, Kind::Command, event.payload.clone(), why);
+    Err(culprit(divergence, sequence, events, None))
 }
 
 /// What a command is told from may be what was changed: then that is the place, not where it shows first.
