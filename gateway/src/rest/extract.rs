@@ -4,6 +4,7 @@ mod command;
 mod prefer;
 mod query;
 mod strict;
+mod whole;
 
 use std::str::FromStr;
 
@@ -21,6 +22,7 @@ pub use command::{Commanding, CommandingRun, Creating, CreatingInRun, InFlight};
 pub use prefer::Wait;
 pub use query::{Limit, Natural, Parameters};
 pub use strict::Strict;
+pub use whole::whole;
 
 use super::Doors;
 use crate::access::{Known, Refused, Why};

@@ -14,7 +14,7 @@ use xagent_domain::api_key::{ApiKey, KeyStatus};
 
 use super::Doors;
 use super::accepted::{Accepted, Proven};
-use super::extract::{Body_, Calling, Commanding, Creating, Id};
+use super::extract::{Body_, Calling, Commanding, Creating, Id, whole};
 use super::openapi::{Command, Query, Recorded, Shown, described};
 use super::runs::Because;
 use crate::problem::Problem;
@@ -35,6 +35,7 @@ pub struct NewKey {
     #[schemars(length(max = 100), inner(regex(pattern = r"^[!-~]{1,200}$")))]
     roles: BTreeSet<String>,
     /// For how long, in seconds.
+    #[serde(deserialize_with = "whole")]
     #[schemars(range(min = 1, max = 31_622_400))]
     lifetime_s: u32,
 }

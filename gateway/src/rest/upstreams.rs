@@ -11,7 +11,7 @@ use xagent_domain::upstream::{Declaration, Reach};
 
 use super::Doors;
 use super::accepted::{Accepted, Proven};
-use super::extract::{Body_, Calling, Commanding, Id};
+use super::extract::{Body_, Calling, Commanding, Id, whole};
 use super::openapi::{Command, Query, Recorded, Shown, described};
 use super::runs::Because;
 use crate::problem::Problem;
@@ -22,9 +22,9 @@ use crate::problem::Problem;
 pub struct Upstream {
     name: String,
     reach: Reach,
-    #[serde(default = "four")]
+    #[serde(default = "four", deserialize_with = "whole")]
     concurrency: u32,
-    #[serde(default = "half_a_minute")]
+    #[serde(default = "half_a_minute", deserialize_with = "whole")]
     timeout_ms: u64,
 }
 
