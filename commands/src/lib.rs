@@ -17,7 +17,7 @@ pub use ambient::{Ids, SystemClock};
 pub use api::{
     Activated, Asked, CallEnd, Callable, Caller, Commands, CommandsOptions, Discovered, Discovery, Done, Followed,
     ForkRequest, ForkedRun, IssuedKey, KeyHolder, KeyRefusal, KeyRequest, PlannerRequest, ProposedCall, Published,
-    RunRequest, StartedRun, ToolRequest, Trusted,
+    ReplayReport, RunRequest, StartedRun, ToolRequest, Trusted,
 };
 pub use error::{CommandError, InvalidInput};
 pub use governed::{Allowed, Executor, Law, ToolCall};

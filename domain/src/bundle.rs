@@ -9,6 +9,10 @@ use crate::governed::{Command, Governed, Refusal, settle};
 use crate::input::command_inquiry;
 use crate::{Content, Context, Decider, DecisionMade, Digest, Event, Inquiry, Intent};
 
+mod replayed;
+
+pub use replayed::Replayed;
+
 /// A policy bundle by content: every module and the data, each under its own digest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
@@ -57,6 +61,8 @@ pub enum BundleEvent {
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         rolled_back: bool,
     },
+    /// It was reported what history comes to under a bundle.
+    ReplayRecorded(Box<Replayed>),
     /// A bundle may not be activated again.
     BundleRetired {
         /// Which.
@@ -73,6 +79,7 @@ impl Event for BundleEvent {
             Self::BundlePublished(_) => "BundlePublished",
             Self::BundleActivated { .. } => "BundleActivated",
             Self::BundleRetired { .. } => "BundleRetired",
+            Self::ReplayRecorded(_) => "ReplayRecorded",
         }
     }
 
@@ -184,6 +191,7 @@ impl Bundles {
                 }
                 Some(BundleEvent::BundleActivated { digest, previous, rolled_back: true })
             }
+            BundleAct::RecordReplay(replayed) => Some(BundleEvent::ReplayRecorded(replayed.clone())),
             BundleAct::Retire { digest, .. } if previous == Some(*digest) => {
                 let message = format!("the bundle {digest} is active: activate another first");
                 return Err(Refusal::conflict("bundle_active", message));
@@ -208,6 +216,8 @@ pub enum BundleAct {
         /// Which that is, as the caller saw it: a roll-back that crosses another activation returns to nothing unseen.
         to: Digest,
     },
+    /// Keep what history comes to under a bundle, published or not.
+    RecordReplay(Box<Replayed>),
     /// Never let it decide again.
     Retire {
         /// Which; not the active one.
@@ -241,7 +251,7 @@ impl Decider for Bundles {
 
     fn evolve(&mut self, event: &BundleEvent) {
         match event {
-            BundleEvent::DecisionMade(_) => {}
+            BundleEvent::DecisionMade(_) | BundleEvent::ReplayRecorded(_) => {}
             BundleEvent::BundlePublished(manifest) => {
                 self.published.insert(manifest.digest, (**manifest).clone());
             }

@@ -11,17 +11,29 @@ use xagent_replay::{Needs, Recordings};
 /// Events read at once.
 const PAGE: u32 = 1000;
 
-/// Everything recorded that a replay of the run needs. What is missing stays missing: replay names it.
-pub async fn read(ledger: &Ledger, tenant: &Tenant, run: &str) -> Result<Recordings, LedgerError> {
+/// All bundles ever published.
+pub async fn law(ledger: &Ledger) -> Result<Bundles, LedgerError> {
+    Ok(ledger.load::<Bundles>(&Tenant::default_tenant(), "policies").await?.state)
+}
+
+/// Everything recorded that a replay of the run needs. What is missing stays missing: replay names it. The texts of bundles
+/// that are `held` already are not read.
+pub async fn read(
+    ledger: &Ledger,
+    (tenant, run): (&Tenant, &str),
+    law: &Bundles,
+    held: impl Fn(&Digest) -> bool,
+) -> Result<Recordings, LedgerError> {
     let mut recordings = Recordings { events: events(ledger, tenant, run).await?, ..Recordings::default() };
     if let Some(origin) = Needs::origin(&recordings.events) {
         recordings.origin = Some(events(ledger, tenant, &origin.to_string()).await?);
     }
     let mut needs = Needs::of(&recordings.events);
-    let law = ledger.load::<Bundles>(&Tenant::default_tenant(), "policies").await?.state;
     for digest in std::mem::take(&mut needs.bundles) {
         if let Some(manifest) = law.published(&digest) {
-            needs.manifest(manifest);
+            if !held(&digest) {
+                needs.manifest(manifest);
+            }
             recordings.bundles.insert(digest, manifest.clone());
         }
     }

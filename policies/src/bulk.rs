@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use xagent_domain::{CanonicalJson, Digest, EngineIdentity, Entrypoint, Limits, Outcome};
 
 use crate::machine::{MOST_INSTRUCTIONS, Machine};
-use crate::{Bundle, BundleError, Embedded, PolicyEngine, embedded};
+use crate::{Bundle, BundleError, Embedded, ParsedInput, PolicyEngine, embedded};
 
 /// Who drew a decision made again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +66,10 @@ impl Bulk {
 
     /// What the machine alone says; none where it does not hold the bundle.
     pub fn proposed(&self, bundle: &Digest, entrypoint: &Entrypoint, input: &CanonicalJson) -> Option<Outcome> {
+        self.proposed_on(bundle, entrypoint, &ParsedInput::parse(input))
+    }
+
+    fn proposed_on(&self, bundle: &Digest, entrypoint: &Entrypoint, input: &ParsedInput) -> Option<Outcome> {
         let machine = self.machines.read().unwrap_or_else(PoisonError::into_inner).get(bundle).cloned()?;
         Some(machine.outcome(entrypoint, input))
     }
@@ -78,9 +82,21 @@ impl Bulk {
         input: &CanonicalJson,
         recorded: &Outcome,
     ) -> (Outcome, DecidedBy) {
-        match self.proposed(bundle, entrypoint, input) {
-            Some(proposed @ Outcome::Document(_)) if proposed == *recorded => (proposed, DecidedBy::Machine),
-            _ => (self.authority.decide(bundle, entrypoint, input).outcome, DecidedBy::Authority),
+        self.decide_parsed(bundle, entrypoint, &ParsedInput::parse(input), recorded)
+    }
+
+    /// As [`Bulk::decide_again`], for an input that more than one bundle is asked about: `expected` is what another bundle
+    /// or engine said, and whatever else this one says is the authority's word.
+    pub fn decide_parsed(
+        &self,
+        bundle: &Digest,
+        entrypoint: &Entrypoint,
+        input: &ParsedInput,
+        expected: &Outcome,
+    ) -> (Outcome, DecidedBy) {
+        match self.proposed_on(bundle, entrypoint, input) {
+            Some(proposed @ Outcome::Document(_)) if proposed == *expected => (proposed, DecidedBy::Machine),
+            _ => (self.authority.decide_parsed(bundle, entrypoint, input), DecidedBy::Authority),
         }
     }
 }

@@ -14,7 +14,7 @@ use xagent_domain::{CanonicalJson, Digest, EngineIdentity, Entrypoint, Evaluatio
 use crate::answer::{bounded, document, failure, undefined};
 use crate::bundle::is_test;
 use crate::check::SILENT;
-use crate::{Bundle, BundleError, PolicyEngine};
+use crate::{Bundle, BundleError, ParsedInput, PolicyEngine};
 
 /// Work units between looks at the clock.
 const CHECK_INTERVAL: NonZeroU32 = NonZeroU32::MIN.saturating_add(63);
@@ -51,11 +51,20 @@ impl Embedded {
         self.bundles.read().unwrap_or_else(PoisonError::into_inner).get(bundle).cloned()
     }
 
-    fn outcome(&self, loaded: &Loaded, entrypoint: &Entrypoint, input: &CanonicalJson) -> Outcome {
+    /// What the bundle says to an input that is parsed already.
+    pub(crate) fn decide_parsed(&self, bundle: &Digest, entrypoint: &Entrypoint, input: &ParsedInput) -> Outcome {
+        self.loaded(bundle).map_or_else(|| missing(bundle), |loaded| self.outcome(&loaded, entrypoint, input))
+    }
+
+    fn outcome(&self, loaded: &Loaded, entrypoint: &Entrypoint, input: &ParsedInput) -> Outcome {
+        let input = match input.value() {
+            Ok(input) => input,
+            Err(failure) => return failure,
+        };
         let idle = loaded.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut engine = idle.unwrap_or_else(|| loaded.prepared.clone());
         let evaluated = catch_unwind(AssertUnwindSafe(|| {
-            engine.set_input_json(input.as_str())?;
+            engine.set_input(input);
             engine.eval_rule(entrypoint.rule())
         }));
         // An engine that failed may be in any state: only one that answered is used again.
@@ -111,8 +120,8 @@ impl PolicyEngine for Embedded {
     fn decide(&self, bundle: &Digest, entrypoint: &Entrypoint, input: &CanonicalJson) -> Evaluation {
         let clock = Instant::now();
         let loaded = self.loaded(bundle);
-        let missing = || failure(FailureClass::BundleMissing, &format!("the bundle {bundle} is not loaded"));
-        let outcome = loaded.as_ref().map_or_else(missing, |loaded| self.outcome(loaded, entrypoint, input));
+        let decide = |loaded: &Arc<Loaded>| self.outcome(loaded, entrypoint, &ParsedInput::parse(input));
+        let outcome = loaded.as_ref().map_or_else(|| missing(bundle), decide);
         Evaluation {
             entrypoint: entrypoint.clone(),
             bundle: *bundle,
@@ -123,6 +132,10 @@ impl PolicyEngine for Embedded {
             duration_us: u64::try_from(clock.elapsed().as_micros()).unwrap_or(u64::MAX),
         }
     }
+}
+
+fn missing(bundle: &Digest) -> Outcome {
+    failure(FailureClass::BundleMissing, &format!("the bundle {bundle} is not loaded"))
 }
 
 /// Bundles that were published before the gate knew them are refused here.

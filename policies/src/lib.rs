@@ -7,9 +7,11 @@ pub mod answer;
 mod bulk;
 mod bundle;
 mod check;
+mod coverage;
 mod diff;
 mod embedded;
 mod foreign;
+mod input;
 mod machine;
 mod mask;
 pub mod normalise;
@@ -19,9 +21,11 @@ use xagent_domain::{CanonicalJson, Digest, Entrypoint, Evaluation};
 pub use bulk::{Bulk, DecidedBy};
 pub use bundle::{Bundle, BundleError, Files, Key, Trust};
 pub use check::{CheckError, Checked, Finding, ModuleCoverage, TestReport, TestResult, check, test};
+pub use coverage::{Coverage, Unreached};
 pub use diff::{Change, DataChange, Diff, ModuleDiff, RuleChange, diff};
 pub use embedded::Embedded;
 pub use foreign::{Foreign, Unanswerable};
+pub use input::ParsedInput;
 pub use mask::Mask;
 
 /// What answers a question under a bundle. An engine never fails: whatever goes wrong is an outcome, and denies.

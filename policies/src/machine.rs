@@ -9,11 +9,11 @@ use regorus::languages::rego::compiler::Compiler;
 use regorus::rvm::vm::VmError;
 use regorus::rvm::{Program, RegoVM};
 use regorus::{CompiledPolicy, Engine, Rc, Value};
-use xagent_domain::{CanonicalJson, Entrypoint, FailureClass, Limits, Outcome};
+use xagent_domain::{Entrypoint, FailureClass, Limits, Outcome};
 
 use crate::answer::{document, failure, undefined};
 use crate::embedded::{compile, timer};
-use crate::{Bundle, BundleError};
+use crate::{Bundle, BundleError, ParsedInput};
 
 /// Instructions of one evaluation at most. The stock bundle takes about 2,000.
 pub(crate) const MOST_INSTRUCTIONS: usize = 5_000_000;
@@ -68,13 +68,13 @@ impl Machine {
         Ok(Self { limits, instructions, data: engine.get_data(), entries })
     }
 
-    pub(crate) fn outcome(&self, entrypoint: &Entrypoint, input: &CanonicalJson) -> Outcome {
+    pub(crate) fn outcome(&self, entrypoint: &Entrypoint, input: &ParsedInput) -> Outcome {
         let Some(entry) = self.entries.get(entrypoint) else {
             return failure(FailureClass::Undefined, &format!("the bundle has no rule {}", entrypoint.rule()));
         };
-        let input = match Value::from_json_str(input.as_str()) {
+        let input = match input.value() {
             Ok(input) => input,
-            Err(error) => return failure(FailureClass::EvaluationError, &format!("{error:#}")),
+            Err(failure) => return failure,
         };
         let idle = entry.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let evaluated = catch_unwind(AssertUnwindSafe(|| {

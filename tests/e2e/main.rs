@@ -70,6 +70,7 @@ mod tls;
 mod token_attacks;
 mod token_issuer;
 mod upstreams;
+mod what_if;
 mod workers;
 mod workers_chaos;
 mod workers_drain;

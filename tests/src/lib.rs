@@ -6,6 +6,7 @@
 mod chat;
 mod command;
 mod examples;
+mod history;
 mod loki;
 mod mcp;
 mod opa;
@@ -23,6 +24,7 @@ use xagent_stack::StackError;
 pub use chat::{ChatRequest, ChatServer, Script};
 pub use command::Command;
 pub use examples::{Examples, Parts, names};
+pub use history::{Asks, HARMLESS, History};
 pub use loki::{LokiProcess, loki};
 pub use mcp::McpTools;
 pub use opa::{OpaProcess, opa};

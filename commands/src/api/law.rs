@@ -20,7 +20,7 @@ use crate::governed::{Executed, Request, unloadable};
 use crate::{CommandError, InvalidInput};
 
 /// One law per installation: all bundles are in this stream.
-const STREAM: &str = "policies";
+pub(super) const STREAM: &str = "policies";
 /// How often at most the stream of bundles is looked at while the ledger grows.
 const LOOK: Duration = Duration::from_millis(250);
 

@@ -10,6 +10,7 @@ mod keys;
 mod law;
 mod logs;
 mod opened;
+mod replays;
 mod runs;
 mod secret;
 mod tools;
@@ -33,6 +34,7 @@ pub use follow::{CallEnd, Followed};
 pub use fork::{ForkRequest, ForkedRun};
 pub use keys::{IssuedKey, KeyHolder, KeyRefusal, KeyRequest};
 pub use law::{Activated, Published};
+pub use replays::ReplayReport;
 pub use runs::{PlannerRequest, RunRequest, StartedRun};
 pub use upstreams::{Discovered, Discovery, Trusted};
 

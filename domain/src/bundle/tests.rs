@@ -127,12 +127,13 @@ fn a_retired_bundle_is_kept_and_never_active_again() {
     given.then_conflict(roll_back("a"), "nothing_to_roll_back_to");
 }
 
-const FIXTURES: [(&str, &str); 5] = [
+const FIXTURES: [(&str, &str); 6] = [
     ("1", include_str!("fixtures/bundle_published_v1.json")),
     ("2", include_str!("fixtures/bundle_published_v2.json")),
     ("1", include_str!("fixtures/bundle_activated_v1.json")),
     ("2", include_str!("fixtures/bundle_activated_v2.json")),
     ("1", include_str!("fixtures/bundle_retired_v1.json")),
+    ("1", include_str!("fixtures/replay_recorded_v1.json")),
 ];
 
 #[test]

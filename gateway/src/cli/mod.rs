@@ -43,6 +43,7 @@ mod tools;
 mod tools_file;
 mod up;
 mod verify;
+mod what_if;
 mod worker;
 
 use std::path::PathBuf;
@@ -84,6 +85,7 @@ const EXAMPLES: &str = "Examples:
   xagent fork run_0193... --at 24             go on from its 24th event in another run, recordings answering
   xagent replay run_0193...                   prove that a run replays identically
   xagent replay --all                         the same for every run
+  xagent what-if my-policies --since 7d       what another law would have decided
   xagent ledger proof 42 > proof.json         prove that event 42 is in the ledger
   xagent evidence export run.xe --run run_0193... write a run and its proofs for a stranger
   xagent keys issue --name ci --scope run:start
@@ -118,6 +120,8 @@ enum Command {
     Tail(tail::Tail),
     /// Decide a run again from its recordings and compare, byte for byte
     Replay(replay::Replay),
+    /// Decide history again under another bundle, and show what would change
+    WhatIf(Box<what_if::WhatIf>),
     /// Check the whole ledger: nothing missing, changed, moved, cut off or rewritten
     Verify(verify::Verify),
     /// Fetch checkpoints and proofs of the ledger, and check them offline
@@ -194,6 +198,7 @@ pub fn main() -> ExitCode {
             Command::Rebuild(rebuild) => rebuild.run(&context).await,
             Command::Tail(tail) => tail.run(&context).await,
             Command::Replay(replay) => replay.run(&context).await,
+            Command::WhatIf(what_if) => what_if.run(&context).await,
             Command::Verify(verify) => verify.run(&context).await,
             Command::Ledger(ledger) => ledger.run(&context).await,
             Command::Evidence(evidence) => evidence.run(&context).await,

@@ -1,13 +1,16 @@
 //! `xagent replay`.
 
+use std::num::NonZero;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Args;
+use futures::{StreamExt, stream};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use xagent_commands::SystemClock;
-use xagent_domain::{Limits, Tenant};
+use xagent_domain::bundle::Bundles;
+use xagent_domain::{Digest, Limits, Tenant};
 use xagent_ledger::{Ledger, LedgerOptions};
 use xagent_policies::Bulk;
 use xagent_projections::RunViews;
@@ -44,7 +47,7 @@ impl Replay {
         let database = self.servers.database(&context.home)?;
         let ledger = Ledger::connect(&database, Arc::new(SystemClock), LedgerOptions::default())?;
         let views = self.servers.redis(&context.home).ok().and_then(|url| RunViews::connect(&url).ok());
-        let engine = if self.all { Bulk::new(LIMITS) } else { Bulk::exact(LIMITS) };
+        let engine = Arc::new(if self.all { Bulk::new(LIMITS) } else { Bulk::exact(LIMITS) });
         let replayer = Replayer { ledger, views, engine, tenant: self.tenant };
         let runs = match self.run {
             Some(run) => vec![run],
@@ -52,8 +55,12 @@ impl Replay {
         };
         let progress = progress(runs.len(), context.json);
         let (mut reports, mut diverged) = (Vec::new(), 0_usize);
-        for run in &runs {
-            let report = replayer.replay(run).await?;
+        let law = recordings::law(&replayer.ledger).await?;
+        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+        // More than there are cores, so that some are read while others are decided again.
+        let mut replayed = stream::iter(&runs).map(|run| replayer.under(&law, run)).buffered(2 * cores);
+        while let Some(report) = replayed.next().await {
+            let report = report?;
             diverged += usize::from(!report.identical);
             progress.inc(1);
             progress.suspend(|| {
@@ -82,17 +89,23 @@ impl Replay {
 pub struct Replayer {
     pub ledger: Ledger,
     pub views: Option<RunViews>,
-    pub engine: Bulk,
+    pub engine: Arc<Bulk>,
     pub tenant: Tenant,
 }
 
 impl Replayer {
     pub fn new(ledger: Ledger, views: Option<RunViews>, tenant: Tenant) -> Self {
-        Self { ledger, views, engine: Bulk::exact(LIMITS), tenant }
+        Self { ledger, views, engine: Arc::new(Bulk::exact(LIMITS)), tenant }
     }
 
     pub async fn replay(&self, run: &str) -> Result<Report, CliError> {
-        let recordings = recordings::read(&self.ledger, &self.tenant, run).await?;
+        self.under(&recordings::law(&self.ledger).await?, run).await
+    }
+
+    /// As [`Self::replay`], with the bundles published so far.
+    async fn under(&self, law: &Bundles, run: &str) -> Result<Report, CliError> {
+        let held = |bundle: &Digest| self.engine.holds(bundle);
+        let recordings = recordings::read(&self.ledger, (&self.tenant, run), law, held).await?;
         if recordings.events.is_empty() {
             return Err(CliError::new(format!("there is no run `{run}`"), "list them with `xagent runs`"));
         }
@@ -100,7 +113,11 @@ impl Replayer {
             Some(views) => views.get(&self.tenant, run).await.ok().flatten(),
             None => None,
         };
-        Ok(verify(&recordings, &self.engine, view.as_ref().map(|view| (view.sequence, &view.state))))
+        let engine = self.engine.clone();
+        let replayed = tokio::task::spawn_blocking(move || {
+            verify(&recordings, &engine, view.as_ref().map(|view| (view.sequence, &view.state)))
+        });
+        replayed.await.map_err(|error| CliError::new(format!("the replay broke off: {error}"), "report this"))
     }
 
     async fn all(&self) -> Result<Vec<String>, CliError> {
@@ -126,8 +143,10 @@ fn progress(runs: usize, hidden: bool) -> ProgressBar {
 
 /// A report for people.
 pub fn told(report: &Report, paint: Paint) -> String {
-    let counts =
-        format!("{} events, {} decisions, {} decided again", report.events, report.decisions, report.decided_again);
+    let counts = format!(
+        "{} events, {} commands, {} decisions, {} decided again",
+        report.events, report.commands, report.decisions, report.decided_again
+    );
     let unanswered = match report.not_decidable_again.len() {
         0 => String::new(),
         count => format!(
@@ -144,10 +163,11 @@ pub fn told(report: &Report, paint: Paint) -> String {
     };
     let decision = divergence.decision.as_ref().map(|id| format!("\n  decision  {id}")).unwrap_or_default();
     format!(
-        "{} {}: {}\n  position  {} (sequence {}, {}){decision}\n  recorded  {}\n  replayed  {}",
+        "{} {}: {}\n  likely    {}\n  position  {} (sequence {}, {}){decision}\n  recorded  {}\n  replayed  {}",
         report.run,
         paint.bad("diverged"),
         divergence.kind,
+        divergence.cause,
         divergence.position,
         divergence.sequence,
         divergence.event_type,

@@ -18,6 +18,7 @@ mod memory;
 pub mod openapi;
 mod outcome;
 mod query;
+mod replays;
 mod runs;
 mod timeline;
 mod tlog;
@@ -30,7 +31,6 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use utoipa_axum::router::OpenApiRouter;
@@ -112,9 +112,11 @@ pub fn router(doors: Doors) -> Router {
 /// Health alone, for a server that serves nobody.
 pub fn health_only(doors: Doors) -> Router {
     let (limits, drain) = (doors.limits.clone(), doors.drain.clone());
-    Router::new()
-        .route("/livez", get(health::livez))
-        .route("/readyz", get(health::readyz))
+    OpenApiRouter::default()
+        .routes(routes!(health::livez))
+        .routes(routes!(health::readyz))
+        .split_for_parts()
+        .0
         .fallback(no_route)
         .with_state(doors)
         .layer(from_fn_with_state(limits, timed))
@@ -183,6 +185,7 @@ fn governed() -> OpenApiRouter<Doors> {
         .routes(routes!(bundles::show))
         .routes(routes!(bundles::activate))
         .routes(routes!(bundles::retire))
+        .routes(routes!(replays::record, replays::list))
         .routes(routes!(keys::issue, keys::list))
         .routes(routes!(keys::revoke))
 }

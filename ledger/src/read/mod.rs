@@ -1,17 +1,21 @@
 //! Reading: by stream, by position, by what workers and doors look for. Everything is paged.
 
+mod copy;
 mod frontier;
 mod loaded;
 mod raw;
+mod scan;
 
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 use xagent_domain::{Digest, Recorded};
 
+pub(crate) use copy::{AHEAD, COPYING, Copied, copy};
 pub use loaded::Loaded;
 pub(crate) use loaded::{Fold, verified};
 pub(crate) use raw::signed;
 pub use raw::{Head, Wake};
+pub use scan::{Scan, Scanned};
 
 use crate::Receipt;
 

@@ -244,6 +244,11 @@ impl Definition {
         }
     }
 
+    /// Whether it gives a rule its value where no other definition does.
+    pub fn is_default(&self) -> bool {
+        matches!(self, Self::Default { .. })
+    }
+
     /// The reference its head defines.
     pub fn head(&self) -> &Expr {
         match self {

@@ -130,7 +130,7 @@ pub(crate) fn again(
     Err((Kind::Result, shown(&evaluation.outcome), shown(&outcome)))
 }
 
-fn class(outcome: &Outcome) -> Option<FailureClass> {
+pub(crate) fn class(outcome: &Outcome) -> Option<FailureClass> {
     match outcome {
         Outcome::Failure { class, .. } => Some(*class),
         Outcome::Document(_) => None,
@@ -148,7 +148,7 @@ pub(crate) fn unanswered(outcome: &Outcome) -> bool {
     )
 }
 
-fn identity(engine: &EngineIdentity) -> String {
+pub(crate) fn identity(engine: &EngineIdentity) -> String {
     format!("{} {} ({})", engine.name, engine.version, engine.mode)
 }
 

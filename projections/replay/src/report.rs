@@ -5,6 +5,8 @@ use std::fmt;
 use serde::Serialize;
 use xagent_domain::Recorded;
 
+use crate::Cause;
+
 /// What does not agree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -39,6 +41,8 @@ pub enum Kind {
     Inheritance,
     /// The recording that answered is not the one that is said.
     Recording,
+    /// The command that was given, fed again, brings about something else.
+    Command,
     /// The state folded from the events is not the one that was served.
     State,
 }
@@ -48,6 +52,8 @@ pub enum Kind {
 pub struct Divergence {
     /// What.
     pub kind: Kind,
+    /// What it most likely comes from.
+    pub cause: Cause,
     /// The position of the event.
     pub position: u64,
     /// Its sequence in the run.
@@ -83,6 +89,10 @@ pub struct Report {
     pub identical: bool,
     /// Events read.
     pub events: u64,
+    /// Commands fed again.
+    pub commands: u64,
+    /// Events of commands this version does not know, which are folded and not fed again.
+    pub commands_unknown: u64,
     /// Decisions among them.
     pub decisions: u64,
     /// Decisions made again.
@@ -107,6 +117,7 @@ impl Divergence {
     ) -> Box<Self> {
         Box::new(Self {
             kind,
+            cause: Cause::of(event, kind),
             position: event.position,
             sequence: event.sequence,
             event_type: event.event_type.clone(),
@@ -146,6 +157,7 @@ impl fmt::Display for Kind {
             Self::Law => "another bundle decided than the one the run is under",
             Self::Inheritance => "what was taken over is not what the other run recorded",
             Self::Recording => "the recording that answered is another one",
+            Self::Command => "the command brings about something else",
             Self::State => "the state is not the one that was served",
         })
     }

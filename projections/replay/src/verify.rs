@@ -6,6 +6,7 @@ use xagent_domain::run::{Run, RunEvent};
 use xagent_domain::{CallId, Decider, DecisionId, Digest, Question, Recorded};
 use xagent_policies::Bulk;
 
+use crate::commands::{AHEAD, Feed};
 use crate::consultations::check_consultation;
 use crate::decisions::{check_decision, json, load_bundles};
 use crate::forks::{check_answer, check_inherited, check_law};
@@ -18,6 +19,7 @@ pub(crate) struct Walk<'a> {
     pub engine: &'a Bulk,
     pub run: Run,
     pub report: Report,
+    feed: Feed,
     /// Decisions that allow a tool call.
     allowed: BTreeMap<DecisionId, CallId>,
 }
@@ -28,7 +30,8 @@ pub(crate) struct Walk<'a> {
 pub fn verify(recordings: &Recordings, engine: &Bulk, served: Option<(u64, &Run)>) -> Report {
     let run = recordings.events.first().map(|event| event.aggregate_id.clone()).unwrap_or_default();
     let report = Report { run, ..Report::default() };
-    let mut walk = Walk { recordings, engine, run: Run::default(), report, allowed: BTreeMap::new() };
+    let mut walk =
+        Walk { recordings, engine, run: Run::default(), report, feed: Feed::default(), allowed: BTreeMap::new() };
     match walk.walk(served) {
         Ok(()) => walk.report.identical = true,
         Err(divergence) => walk.report.divergence = Some(*divergence),
@@ -40,23 +43,36 @@ impl Walk<'_> {
     fn walk(&mut self, served: Option<(u64, &Run)>) -> Result<(), Box<Divergence>> {
         let recordings = self.recordings;
         load_bundles(recordings, self.engine)?;
-        for (event, sequence) in recordings.events.iter().zip(1_u64..) {
+        let (facts, unreadable) = read_all(&recordings.events);
+        for (place, ((event, fact), sequence)) in facts.iter().zip(1_u64..).enumerate() {
             self.report.events += 1;
-            if event.sequence != sequence {
-                let recorded = format!("sequence {}", event.sequence);
-                return Err(Divergence::at(event, Kind::SequenceGap, recorded, format!("sequence {sequence}")));
-            }
-            let fact = read(event)?;
-            self.check(event, &fact)?;
+            in_place(event, sequence)?;
+            refused(&self.feed, Some(event), &facts)?;
+            self.feed.before(recordings, &self.run, facts.get(place..).unwrap_or_default());
+            self.check(event, fact)?;
             sealed(event)?;
-            self.run.evolve(&fact);
+            if let Some(replayed) = self.feed.other(fact) {
+                let divergence = Divergence::at(event, Kind::Command, event.payload.clone(), replayed);
+                return Err(culprit(divergence, sequence, facts.get(place..).unwrap_or_default(), unreadable));
+            }
+            (self.report.commands, self.report.commands_unknown) = (self.feed.fed, self.feed.unknown);
+            self.run.evolve(fact);
             if let Some((at, state)) = served
                 && at == sequence
             {
                 self.compare_state(event, state)?;
             }
         }
-        Ok(())
+        if unreadable.is_none() {
+            refused(&self.feed, None, &facts)?;
+        }
+        match (unreadable, recordings.events.last(), self.feed.missing()) {
+            (Some(divergence), _, _) => Err(divergence),
+            (None, Some(last), Some(missing)) => {
+                Err(Divergence::at(last, Kind::SequenceGap, "nothing after this event", missing))
+            }
+            (None, _, _) => Ok(()),
+        }
     }
 
     fn check(&mut self, event: &Recorded, fact: &RunEvent) -> Result<(), Box<Divergence>> {
@@ -100,6 +116,51 @@ impl Walk<'_> {
         self.report.state = StateCheck::Identical;
         Ok(())
     }
+}
+
+fn in_place(event: &Recorded, sequence: u64) -> Result<(), Box<Divergence>> {
+    if event.sequence == sequence {
+        return Ok(());
+    }
+    let recorded = format!("sequence {}", event.sequence);
+    Err(Divergence::at(event, Kind::SequenceGap, recorded, format!("sequence {sequence}")))
+}
+
+/// A command whose events are over and that cannot be carried out; `next` is the event after them.
+fn refused(feed: &Feed, next: Option<&Recorded>, facts: &Facts<'_>) -> Result<(), Box<Divergence>> {
+    let Some((sequence, why)) = feed.refused(next) else { return Ok(()) };
+    let from = facts.iter().position(|(event, _)| event.sequence == sequence);
+    let began = from.and_then(|place| facts.get(place..));
+    let Some((events, (event, _))) = began.and_then(|events| Some((events, events.first()?))) else { return Ok(()) };
+    let divergence = Divergence::at(event, Kind::Command, event.payload.clone(), why);
+    Err(culprit(divergence, sequence, events, None))
+}
+
+/// What a command is told from may be what was changed: then that is the place, not where it shows first.
+fn culprit(
+    shows: Box<Divergence>,
+    sequence: u64,
+    from: &[(&Recorded, RunEvent)],
+    unreadable: Option<Box<Divergence>>,
+) -> Box<Divergence> {
+    let mut events = from.iter().zip(sequence..).take(AHEAD);
+    let changed =
+        events.find_map(|((event, _), sequence)| in_place(event, sequence).and_then(|()| sealed(event)).err());
+    changed.or(unreadable).unwrap_or(shows)
+}
+
+type Facts<'e> = Vec<(&'e Recorded, RunEvent)>;
+
+/// The events up to the first that cannot be read, and what is wrong with that.
+fn read_all(events: &[Recorded]) -> (Facts<'_>, Option<Box<Divergence>>) {
+    let mut facts = Vec::with_capacity(events.len());
+    for event in events {
+        match read(event) {
+            Ok(fact) => facts.push((event, fact)),
+            Err(divergence) => return (facts, Some(divergence)),
+        }
+    }
+    (facts, None)
 }
 
 fn read(event: &Recorded) -> Result<RunEvent, Box<Divergence>> {

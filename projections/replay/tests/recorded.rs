@@ -6,7 +6,7 @@ use serde_json::Value;
 use xagent_domain::bundle::Manifest;
 use xagent_domain::{Limits, Recorded};
 use xagent_policies::Bulk;
-use xagent_replay::{Divergence, Kind, Needs, Recordings, Report, StateCheck, verify};
+use xagent_replay::{Cause, Divergence, Kind, Needs, Recordings, Report, StateCheck, verify};
 
 const FIXTURE: &str = include_str!("fixtures/repo_review_v1.json");
 
@@ -61,6 +61,7 @@ fn a_run_of_the_first_version_is_identical() {
     assert_eq!(report.divergence, None);
     assert!(report.identical);
     assert_eq!((report.events, report.decisions, report.decided_again), (49, 12, 12));
+    assert_eq!((report.commands, report.commands_unknown), (24, 0));
     assert_eq!((report.not_decidable_again.len(), report.state), (0, StateCheck::NothingToCompare));
     let needs = Needs::of(&recordings.events);
     assert_eq!((needs.blobs.len(), needs.bundles.len()), (0, 1));
@@ -85,11 +86,41 @@ fn a_change_that_was_sealed_again_is_still_found_by_deciding_again() {
 }
 
 #[test]
+fn a_command_fed_again_brings_about_the_very_same_events() {
+    let asked = resealed("ApprovalRequested", "content nobody vouches for was read", "it is late");
+    assert_eq!((asked.kind, asked.sequence, asked.cause), (Kind::Command, 41, Cause::CodeChanged));
+    assert!(asked.recorded.contains("it is late") && asked.replayed.contains("content nobody vouches for was read"));
+    let achieved = resealed("GoalAchieved", "9 steps", "8 steps");
+    assert_eq!((achieved.kind, achieved.sequence), (Kind::Command, 48));
+    let who = resealed("ApprovalGranted", "\"granted_by\":\"bob\"", "\"granted_by\":\"eve\"");
+    assert_eq!((who.kind, who.sequence), (Kind::Command, 43));
+    let attempt = resealed("ToolCallStarted", "\"attempt\":1", "\"attempt\":2");
+    assert_eq!((attempt.kind, attempt.sequence), (Kind::Command, 7));
+
+    let mut cut = recordings();
+    cut.events.pop();
+    let cut = replay(&cut).divergence.unwrap();
+    assert_eq!((cut.kind, cut.sequence, cut.cause), (Kind::SequenceGap, 48, Cause::Tampered));
+    assert!(cut.replayed.contains("RunCompleted"), "a command's events are there together: {}", cut.replayed);
+}
+
+#[test]
+fn the_likely_cause_is_named() {
+    assert_eq!(resealed("DecisionMade", "interpreter-strict", "rvm").cause, Cause::EngineChanged);
+    let mut changed = recordings();
+    changed.events[5].payload = changed.events[5].payload.replacen("{\"allow\":true", "{\"allow\":false", 1);
+    assert_eq!(replay(&changed).divergence.unwrap().cause, Cause::Tampered);
+    let mut changed = recordings();
+    changed.events[2].metadata = "{}".to_owned();
+    assert_eq!(replay(&changed).divergence.unwrap().cause, Cause::Tampered);
+}
+
+#[test]
 fn what_is_missing_is_named() {
     let mut without_bundle = recordings();
     without_bundle.bundles.clear();
     let missing = replay(&without_bundle).divergence.unwrap();
-    assert_eq!((missing.kind, missing.sequence), (Kind::MissingBundle, 1));
+    assert_eq!((missing.kind, missing.sequence, missing.cause), (Kind::MissingBundle, 1, Cause::BundleMissing));
 
     let mut without_event = recordings();
     without_event.events.remove(4);
@@ -126,5 +157,6 @@ fn a_view_that_serves_another_state_is_found() {
     let recordings = recordings();
     let engine = Bulk::new(Limits { timeout_ms: 10_000 });
     let report = verify(&recordings, &engine, Some((49, &xagent_domain::run::Run::default())));
-    assert_eq!(report.divergence.unwrap().kind, Kind::State);
+    let divergence = report.divergence.unwrap();
+    assert_eq!((divergence.kind, divergence.cause), (Kind::State, Cause::ViewWrong));
 }

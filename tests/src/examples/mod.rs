@@ -11,11 +11,11 @@ use serde::de::{DeserializeOwned, Deserializer, Error, Visitor};
 use serde::forward_to_deserialize_any;
 use xagent_domain::access::{AccessEvent, RefusedRequests};
 use xagent_domain::api_key::{ApiKeyEvent, KeyGrant};
-use xagent_domain::bundle::{BundleEvent, Manifest, Publication};
+use xagent_domain::bundle::{BundleEvent, Manifest, Publication, Replayed};
 use xagent_domain::decision_log::{DecisionLogEvent, Logged};
 use xagent_domain::tool::ToolEvent;
 use xagent_domain::upstream::{Declaration, Reach, Setting, UpstreamEvent};
-use xagent_domain::{Digest, Event, Intent};
+use xagent_domain::{Digest, EngineIdentity, Event, Intent};
 
 use crate::tool::registered;
 pub use parts::Parts;
@@ -202,6 +202,17 @@ impl Examples for BundleEvent {
             "BundleActivated" => {
                 Self::BundleActivated { digest, previous: Some(Digest::of(b"previous")), rolled_back: true }
             }
+            "ReplayRecorded" => Self::ReplayRecorded(Box::new(Replayed {
+                bundle: digest,
+                after: 0,
+                to: 9,
+                engine: EngineIdentity { name: "regorus".to_owned(), version: "1".to_owned(), mode: "m".to_owned() },
+                decided: 3,
+                undecided: 1,
+                engine_changed: 1,
+                changes: [("deny-to-allow".to_owned(), 2)].into(),
+                report: parts.large("application/json"),
+            })),
             "BundleRetired" => Self::BundleRetired { digest, reason: "superseded".to_owned() },
             other => unknown(other),
         }

@@ -11,6 +11,7 @@ use clap::{Args, ValueEnum};
 
 use super::remote::Remote;
 
+pub use moment::Moment;
 pub use what::{Approvals, DecisionList, Events, Goals, Runs, ToolCalls, Usage};
 
 /// How a list is printed.

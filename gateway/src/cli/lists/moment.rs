@@ -1,13 +1,34 @@
 //! Moments as people write them.
 
+use std::str::FromStr;
+
 use chrono::{DateTime, NaiveDate, SecondsFormat, TimeDelta, Utc};
 use xagent_commands::SystemClock;
 use xagent_ledger::Clock;
 
 /// The moment a text means, in RFC 3339.
 pub fn parse(text: &str) -> Result<String, String> {
+    at(text).map(|at| at.to_rfc3339_opts(SecondsFormat::Micros, true))
+}
+
+/// A moment as it was written, and what it means, in microseconds since 1970.
+#[derive(Clone, Debug)]
+pub struct Moment {
+    pub text: String,
+    pub us: i64,
+}
+
+impl FromStr for Moment {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        at(text).map(|at| Self { text: text.to_owned(), us: at.timestamp_micros() })
+    }
+}
+
+fn at(text: &str) -> Result<DateTime<Utc>, String> {
     let now = DateTime::from_timestamp_micros(SystemClock.now_us()).ok_or("the clock is out of range")?;
-    moment(text, now).map(|at| at.to_rfc3339_opts(SecondsFormat::Micros, true))
+    moment(text, now)
 }
 
 fn moment(text: &str, now: DateTime<Utc>) -> Result<DateTime<Utc>, String> {

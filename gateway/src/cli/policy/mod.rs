@@ -18,6 +18,7 @@ use super::client::Client;
 use super::remote::Remote;
 use super::{CliError, Context};
 
+pub use source::bundle as bundle_of_files;
 pub use told::findings_told;
 
 #[derive(Args)]

@@ -67,6 +67,7 @@ pub fn refers(event: &Recorded) -> Result<Refers, Unreadable> {
             BundleEvent::BundlePublished(published) => {
                 Refers::contents(published.modules.into_values().chain([published.data]).collect())
             }
+            BundleEvent::ReplayRecorded(replayed) => Refers::contents(vec![replayed.report]),
             BundleEvent::BundleActivated { .. } | BundleEvent::BundleRetired { .. } => Refers::default(),
         },
         "tool" => match fact(event)? {
