@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
-use serde_json::json;
 use xagent_domain::governed::{Command, Governed};
 use xagent_domain::run::{Act, Past, Run, RunEvent};
 use xagent_domain::{
-    Blob, CanonicalJson, Content, Context, Decider, Digest, Event, Intent, Principal, Question, Recorded, Tenant, Usage,
+    Blob, CanonicalJson, Content, Context, Decider, Digest, Event, Intent, Metadata, Principal, Question, Recorded,
+    Tenant, Usage,
 };
 use xagent_replay::Recordings;
 
@@ -118,7 +118,10 @@ impl<'a> Story<'a> {
             self.store(Content::json(inquiry.input.clone()).1);
         }
         match self.run.decide(&Command { act, intent, context, rulings }) {
-            Ok(events) => events.into_iter().for_each(|event| self.record(event)),
+            Ok(events) => {
+                let command = self.draw("command");
+                events.into_iter().for_each(|event| self.record(event, &command));
+            }
             Err(_) => {
                 self.refused += 1;
                 return false;
@@ -127,10 +130,11 @@ impl<'a> Story<'a> {
         true
     }
 
-    fn record(&mut self, event: RunEvent) {
+    fn record(&mut self, event: RunEvent, command: &str) {
         self.run.evolve(&event);
         let sequence = self.facts.len() as u64 + 1;
         let position = self.facts.last().map_or(0, |past| past.position) + self.rng.random_range(1..4);
+        let metadata = Metadata { actor: self.owner.id.clone(), command_id: command.to_owned(), ..Metadata::default() };
         let mut recorded = Recorded {
             position,
             tenant: Tenant::default_tenant(),
@@ -140,7 +144,7 @@ impl<'a> Story<'a> {
             event_type: event.event_type().to_owned(),
             event_version: event.event_version().to_owned(),
             payload: CanonicalJson::of(&event).unwrap().into_string(),
-            metadata: CanonicalJson::of(&json!({"actor": self.owner.id})).unwrap().into_string(),
+            metadata: CanonicalJson::of(&metadata).unwrap().into_string(),
             recorded_at_us: self.now_us,
             leaf_hash: Digest::from_bytes([0; 32]),
         };
