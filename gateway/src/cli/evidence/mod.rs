@@ -24,7 +24,7 @@ const EXAMPLES: &str = "Examples:
 #[command(after_help = EXAMPLES)]
 pub enum EvidenceCommand {
     /// Write runs or a range of the ledger to a file that a stranger can examine
-    Export(export::Export),
+    Export(Box<export::Export>),
     /// Examine a file offline: signed, whole, unchanged, and each decision decided again
     Verify(verify::Verify),
 }
