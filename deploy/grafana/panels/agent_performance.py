@@ -26,7 +26,7 @@ def made():
                 WHERE $__timeFilter(ended_at) AND {AGENT}"""), decimals=1,
                 about="Times the planner was asked; of clients that plan themselves, tool calls that were decided."),
             stat("Approvals waiting", sql(f"SELECT count(*) AS waiting FROM views.approvals WHERE status = 'waiting' AND expires_at > now() AND {AGENT}")),
-            stat("Runs in workers' hands", prom("sum by (state) (xagent_worker_runs)", "{{state}}", instant=True)),
+            stat("Runs that workers walk", prom("sum(xagent_runs_walking)", "runs", instant=True)),
             graph("Goals", sql(f"""SELECT $__timeGroup(ended_at, $__interval) AS time, status AS metric, count(*) AS goals
                 FROM views.goals WHERE $__timeFilter(ended_at) AND {AGENT} GROUP BY 1, 2 ORDER BY 1""", series=True), stacked=True),
             graph("Completion time of runs", sql(f"""SELECT $__timeGroup(ended_at, $__interval) AS time,
