@@ -1,6 +1,6 @@
 //! Workers killed at random for as long as there is work: every run ends, and nothing is run twice.
 //!
-//! `XAGENT_CHAOS_STEPS` sets how many steps each run has: 10 make it last over a minute on two cores.
+//! `XAGENT_CHAOS_STEPS` sets how many steps each run has: 25 make it last over a minute on two cores.
 
 use std::time::{Duration, Instant};
 
