@@ -36,7 +36,7 @@ pub fn page(summary: &Summary<'_>) -> String {
                     ] { (grouped(title, group)) }
                     (divergences(summary))
                     @if !tally.examples.is_empty() { h2 { "Examples" } }
-                    @for example in &tally.examples { (shown(example)) }
+                    @for example in summary.examples() { (shown(example)) }
                     (engines(summary))
                     (undecided(summary))
                     (coverage(summary))
@@ -65,7 +65,7 @@ fn facts(summary: &Summary<'_>) -> Markup {
                 "positions " (summary.range.after + 1) " to " (summary.range.to)
                 @for (name, value) in &summary.asked { ", " (name) " " code { (value) } }
             }
-            dt { "Decided again" } dd { (tally.decided) " decisions of " (tally.bundles.len()) " bundles" }
+            dt { "Decided again" } dd { (tally.decided) " decisions of " (summary.bundles_told()) }
             dt { "Engine" } dd { (summary.engine_told()) }
             dt { "Policy" } dd { strong { (tally.changes()) } " of " (tally.decided) " decisions change" }
         }

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use xagent_domain::EngineIdentity;
 use xagent_policies::{Coverage, Unreached};
-use xagent_replay::whatif::{Class, Counts, Gate, Settings, Tally};
+use xagent_replay::whatif::{Class, Counts, Example, Gate, Settings, Tally};
 
 use super::scope::Range;
 
@@ -70,6 +70,21 @@ impl<'a> Summary<'a> {
     /// The classes in which something changes, the most dangerous first.
     pub fn classes(&self) -> impl Iterator<Item = (Class, &Counts)> {
         Class::ALL.into_iter().filter_map(|class| Some((class, self.tally.classes.get(&class)?)))
+    }
+
+    /// Examples of changes, the most dangerous first.
+    pub fn examples(&self) -> Vec<&Example> {
+        let mut examples: Vec<_> = self.tally.examples.iter().collect();
+        examples.sort_by_key(|example| (example.class, example.position));
+        examples
+    }
+
+    /// How many bundles decided.
+    pub fn bundles_told(&self) -> String {
+        match self.tally.bundles.len() {
+            1 => "1 bundle".to_owned(),
+            count => format!("{count} bundles"),
+        }
     }
 
     /// What the engine does, in a sentence.

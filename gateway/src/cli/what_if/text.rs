@@ -10,6 +10,8 @@ use crate::cli::terminal::Paint;
 
 /// Names of a group, runs and rules that are shown at most.
 const SHOWN: usize = 10;
+/// Characters of a document that are shown at most.
+const LONGEST: usize = 600;
 
 pub fn told(summary: &Summary<'_>, paint: Paint) -> String {
     let mut lines = head(summary, paint);
@@ -24,7 +26,7 @@ pub fn told(summary: &Summary<'_>, paint: Paint) -> String {
         lines.extend(grouped(name, group, paint));
     }
     lines.extend(divergences(summary, paint));
-    lines.extend(summary.tally.examples.iter().flat_map(|example| shown(example, paint)));
+    lines.extend(summary.examples().into_iter().flat_map(|example| shown(example, paint)));
     lines.extend(engine_changes(summary, paint));
     lines.extend(undecided(summary, paint));
     lines.extend(coverage(summary, paint));
@@ -37,10 +39,7 @@ pub fn told(summary: &Summary<'_>, paint: Paint) -> String {
 fn head(summary: &Summary<'_>, paint: Paint) -> Vec<String> {
     let tally = summary.tally;
     let only: Vec<_> = summary.asked.iter().map(|(name, value)| format!("{name} {}", plain(value))).collect();
-    let bundles = match tally.bundles.len() {
-        1 => "1 bundle".to_owned(),
-        count => format!("{count} bundles"),
-    };
+    let bundles = summary.bundles_told();
     let left_out = if tally.left_out > 0 { format!(", {} others left out", tally.left_out) } else { String::new() };
     let (first, to) = (summary.range.after + 1, summary.range.to);
     vec![
@@ -124,10 +123,19 @@ fn shown(example: &Example, paint: Paint) -> Vec<String> {
         String::new(),
         format!("{class}: {}, asked by {}{agent}", example.about, example.principal),
         format!("  decision  {} (position {}, {})", example.decision, example.position, example.stream),
-        format!("  before    {}", example.before),
-        format!("  after     {}", example.after),
-        format!("  input     {}", example.input),
+        format!("  before    {}", short(&example.before)),
+        format!("  after     {}", short(&example.after)),
+        format!("  input     {}", short(&example.input)),
     ]
+}
+
+/// As much of a document as a reader of lines takes in.
+fn short(document: &Value) -> String {
+    let text = document.to_string();
+    match text.char_indices().nth(LONGEST) {
+        Some((cut, _)) => format!("{}... (--json or --html has all of it)", text.get(..cut).unwrap_or_default()),
+        None => text,
+    }
 }
 
 fn engine_changes(summary: &Summary<'_>, paint: Paint) -> Vec<String> {
