@@ -1,7 +1,6 @@
 //! Our server: the release binary on private servers, with the stock law but for its limits, which load would meet.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use hyper::StatusCode;
@@ -12,7 +11,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use xagent_policies::Bundle;
 use xagent_stack::{Need, Stack, StackOptions};
-use xagent_tests::until;
+use xagent_tests::{peak_mib, release_binary, until};
 
 use crate::load::{Figures, drive, post};
 
@@ -125,9 +124,7 @@ impl Ours {
 
     /// The most memory the server ever had (Linux).
     pub fn most_memory_mib(&self) -> u64 {
-        let status = self.server.id().and_then(|id| std::fs::read_to_string(format!("/proc/{id}/status")).ok());
-        let line = status.as_deref().and_then(|text| text.lines().find_map(|line| line.strip_prefix("VmHWM:")));
-        line.and_then(|line| line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok()).map_or(0, |kib| kib / 1024)
+        self.server.id().and_then(peak_mib).map_or(0, |mib| mib as u64)
     }
 }
 
@@ -148,16 +145,8 @@ fn bundle() -> Bundle {
     Bundle::from_parts(modules, &data.to_string()).unwrap()
 }
 
-fn binary() -> PathBuf {
-    // target/release/deps/gateway-...
-    let bench = std::env::current_exe().unwrap();
-    let binary = bench.parent().and_then(std::path::Path::parent).unwrap().join("xagent");
-    assert!(binary.is_file(), "{} is missing: run `cargo build --release --bin xagent` first", binary.display());
-    binary
-}
-
 async fn serve(stack: &Stack, folder: &TempDir) -> (Child, SocketAddr) {
-    let mut command = Command::new(binary());
+    let mut command = Command::new(release_binary());
     command
         .env("XAGENT_DATABASE_URL", stack.postgres_url())
         .env("XAGENT_NATS_URL", stack.nats_url())
@@ -179,7 +168,7 @@ async fn serve(stack: &Stack, folder: &TempDir) -> (Child, SocketAddr) {
 }
 
 async fn token() -> String {
-    let mut command = Command::new(binary());
+    let mut command = Command::new(release_binary());
     command.env("XAGENT_JWT_SECRET", SECRET).args(["token", "--subject", "bench", "--scope", "*", "--scope", "tool:*"]);
     let output = command.output().await.unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

@@ -16,9 +16,9 @@ use serde_json::Value;
 use xagent_ledger::{Ledger, LedgerOptions};
 use xagent_policies::Bundle;
 use xagent_stack::{Need, Stack, StackOptions};
-use xagent_tests::{History, Now};
+use xagent_tests::{History, Now, xagent_on};
 
-use measured::{Measured, xagent};
+use measured::Measured;
 use opa::Opa;
 
 /// Decisions where none are asked for.
@@ -49,9 +49,9 @@ async fn run(decisions: u64) -> String {
     let verify = ["--json", "replay", "--all"];
     let mut turns: [Measured; 4] = Default::default();
     for _ in 0..TURNS {
-        turns[0].add(xagent(&url, &what_if).await, decided);
-        turns[1].add(xagent(&url, &same).await, decided);
-        turns[2].add(xagent(&url, &verify).await, replayed);
+        turns[0].add(xagent_on(&url, &what_if).await, decided);
+        turns[1].add(xagent_on(&url, &same).await, decided);
+        turns[2].add(xagent_on(&url, &verify).await, replayed);
         if let Some(opa) = &opa {
             turns[3].add(opa.decide(&inputs.file).await, |said| said["decided"].as_u64().unwrap());
         }

@@ -8,8 +8,7 @@ use xagent_domain::access::AccessEvent;
 use xagent_ledger::{Ledger, Scan};
 use xagent_opa::archive;
 use xagent_policies::Bundle;
-
-use crate::measured::{Ran, run};
+use xagent_tests::{Ran, ran};
 
 pub struct Opa {
     program: PathBuf,
@@ -45,7 +44,7 @@ impl Opa {
     pub async fn decide(&self, inputs: &Path) -> Ran {
         let mut command = Command::new(&self.program);
         command.arg(&self.bundle).arg(inputs);
-        let ran = run(command).await;
+        let ran = ran(command).await;
         assert_eq!(ran.said["failed"], 0, "{}", ran.said);
         ran
     }
