@@ -74,12 +74,14 @@ async fn received(request: Request, trust: &Trust) -> Result<Bundle, Problem> {
         let bundle = unpacked.await.map_err(|error| invalid("", &format!("unpacking broke off: {error}")))?;
         return bundle.map_err(|error| unfit(&error));
     }
+    is_json(request.headers())?;
+    // What is refused is read first, so that its sender gets to read the answer.
+    let bytes = read(request.into_body(), super::extract::LARGEST_BODY).await?;
     if matches!(trust, Trust::Keys(keys) if !keys.is_empty()) {
         let detail = "this server takes signed bundles only: send the archive that `opa build` signed";
         return Err(invalid("", detail));
     }
-    is_json(request.headers())?;
-    let parts: BundleParts = parse(&read(request.into_body(), super::extract::LARGEST_BODY).await?)?;
+    let parts: BundleParts = parse(&bytes)?;
     Bundle::from_parts(parts.modules, &parts.data.to_string()).map_err(|error| unfit(&error))
 }
 
