@@ -10,8 +10,8 @@ mod followed;
 pub mod measured;
 mod rates;
 mod relay;
-mod runs;
 mod tables;
+mod views;
 mod work;
 
 pub use audit::{AuditError, AuditTrail, Lines, Loki, LokiOptions, OtlpLogs, Rewound, Target as AuditTarget};
@@ -19,10 +19,10 @@ pub use bus::{Bus, CHECKPOINTS, STREAM};
 pub use checkpoints::{CheckpointMirror, CheckpointRelay, Place, PlaceError};
 pub use rates::{Rate, RateCounters, Taken};
 pub use relay::{CloudEvent, Relay, subject};
-pub use runs::{MemoryView, RunProjector, RunView, RunViews, ViewError};
 pub use tables::{
     Answer, ApprovalRow, Built, Column, DecisionRow, Filter, GoalRow, Kind, Listed, Order, Question, Rebuild, Row,
     Rows, RunRow, SwitchRow, TableDigest, TableProjector, Tables, TablesDigest, TablesError, Target, Test, ToolCallRow,
     UsageRow, Wanted,
 };
+pub use views::{LiveRun, MemoryView, Overview, RunProjector, RunView, RunViews, Used, ViewError, ViewsRebuild};
 pub use work::{TakenWork, WORK, WorkError, WorkItem, WorkStream, WorkTicket};

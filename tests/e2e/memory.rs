@@ -43,7 +43,7 @@ async fn a_planners_memory_is_a_view_that_is_filled_again_and_that_the_ledger_st
 
     let mut redis =
         redis::Client::open(world.stack.redis_url()).unwrap().get_multiplexed_async_connection().await.unwrap();
-    let key = format!("xagent:default:memory:{run}");
+    let key = format!("xagent:default:g0:memory:{run}");
     let expiry: i64 = redis::cmd("TTL").arg(&key).query_async(&mut redis).await.unwrap();
     assert!((1..=3600).contains(&expiry), "{expiry}: of a run that has ended it is soon forgotten");
 

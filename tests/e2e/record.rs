@@ -89,7 +89,7 @@ async fn a_missing_event_and_changed_metadata_are_found() {
 async fn a_view_that_says_something_else_is_found() {
     let world = World::new().await;
     let (run, _) = decided_run(&world).await;
-    let key = format!("xagent:default:run:{run}");
+    let key = format!("xagent:default:g0:run:{run}");
     let mut redis =
         redis::Client::open(world.stack.redis_url()).unwrap().get_multiplexed_async_connection().await.unwrap();
     crate::agentdojo::in_stream_and_views_exactly_once(&world).await;

@@ -11,6 +11,12 @@ def latency(share):
                 f"p{round(share * 100)}")
 
 
+def waited(share):
+    """A quantile of the time that runs waited in the queue."""
+    return prom(f"histogram_quantile({share}, sum by (le, priority) (rate(xagent_work_wait_seconds_bucket[$__rate_interval])))",
+                f"p{round(share * 100)} {{{{priority}}}}")
+
+
 def made():
     """The dashboard."""
     return dashboard(
@@ -39,6 +45,12 @@ def made():
                 about="Of the runs that ended then: times the planner was asked, or tool calls decided, a run."),
             graph("Tool calls", prom("sum by (outcome) (rate(xagent_tool_calls_total[$__rate_interval]))", "{{outcome}}"), unit="ops", stacked=True,
                 about="Made by workers. Calls that clients make themselves are in the tables."),
+            graph("Wait for a worker", waited(0.5), waited(0.99), unit="s",
+                about="From when a run was put into the queue to when a worker took it, by priority."),
+            graph("Runs taken from the queue", prom("sum by (from) (rate(xagent_work_taken_total[$__rate_interval]))", "from the {{from}}"),
+                prom("sum(rate(xagent_work_redelivered_total[$__rate_interval])) or vector(0)", "again: the worker's lease ran out"),
+                prom("sum(rate(xagent_work_put_back_total[$__rate_interval])) or vector(0)", "put back"), unit="ops",
+                about="Taken from the ledger while NATS is away; put back before they came to rest."),
             graph("Tool latency", latency(0.5), latency(0.95), latency(0.99), unit="s"),
             table("Tools", sql(f"""SELECT tool, count(*) AS calls, count(*) FILTER (WHERE status = 'succeeded') AS succeeded,
                 count(*) FILTER (WHERE status = 'failed') AS failed, count(*) FILTER (WHERE status = 'denied') AS denied,

@@ -8,7 +8,8 @@ use serde_json::json;
 use xagent_commands::SystemClock;
 use xagent_ledger::{Ledger, LedgerOptions};
 use xagent_projections::{
-    AuditError, Built, Lines, Loki, OtlpLogs, Rebuild as Builder, Rewound, Tables, TablesDigest, TablesError, Target,
+    AuditError, Built, Lines, Loki, OtlpLogs, Rebuild as Builder, Rewound, RunViews, Tables, TablesDigest, TablesError,
+    Target, ViewError, ViewsRebuild,
 };
 
 use super::progress::progress;
@@ -20,6 +21,8 @@ use super::{CliError, Context};
 enum View {
     /// The query tables: runs, goals, decisions, tool calls, approvals, usage, switches
     Tables,
+    /// The short-term views in Redis: runs, memories, live runs, approvals that wait, latest decisions, usage by hour
+    Redis,
     /// The audit trail in Loki
     AuditLoki,
     /// The audit trail at an OTLP receiver
@@ -36,6 +39,7 @@ Examples:
   xagent rebuild tables --check      fill them again, compare, change nothing: exit code 1 where they differ
   xagent rebuild tables --to 5000    the tables as of position 5000, as the schema views_at_5000
   xagent rebuild tables --drop 5000  drop those
+  xagent rebuild redis               the same for the short-term views in Redis; --check, --to and --drop too
   xagent rebuild audit-loki --from 1 send the audit trail again from position 1 on, to a Loki that lost it")]
 pub struct Rebuild {
     /// The view
@@ -62,9 +66,9 @@ impl Rebuild {
         let database = self.servers.database(&context.home)?;
         let ledger = Ledger::connect(&database, Arc::new(SystemClock), LedgerOptions::default())?;
         let rewound = match (self.view, self.from) {
-            (View::Tables, None) => None,
-            (View::Tables, Some(_)) => {
-                return Err(CliError::new("the query tables are rebuilt as a whole", "leave --from out"));
+            (View::Tables | View::Redis, None) => None,
+            (View::Tables | View::Redis, Some(_)) => {
+                return Err(CliError::new("this view is rebuilt as a whole", "leave --from out"));
             }
             (_, None) => {
                 return Err(CliError::new("an audit trail is sent again from a position", "say --from POSITION"));
@@ -79,10 +83,10 @@ impl Rebuild {
             context.print(&json!({"from": from, "was": was, "events": events}), &said);
             return Ok(ExitCode::SUCCESS);
         }
-        let builder = Builder::new(ledger, Tables::connect(&database)?);
+        let builder = self.builder(context, ledger, &database)?;
         if let Some(position) = self.drop {
             builder.drop_at(position).await?;
-            context.print(&json!({"dropped": position}), &format!("The tables as of position {position} are dropped."));
+            context.print(&json!({"dropped": position}), &format!("What was built as of {position} is dropped."));
             return Ok(ExitCode::SUCCESS);
         }
         let target = match (self.to, self.check) {
@@ -97,11 +101,41 @@ impl Rebuild {
         };
         let built = builder.run(target, &told).await;
         bar.finish_and_clear();
-        Ok(tell(context, &built?))
+        Ok(tell(context, &built?, self.view))
+    }
+
+    fn builder(&self, context: &Context, ledger: Ledger, database: &str) -> Result<Builders, CliError> {
+        if matches!(self.view, View::Redis) {
+            let views = RunViews::connect(&self.servers.redis(&context.home)?)?;
+            return Ok(Builders::Redis(ViewsRebuild::new(ledger, views)));
+        }
+        Ok(Builders::Tables(Builder::new(ledger, Tables::connect(database)?)))
     }
 }
 
-fn tell(context: &Context, built: &Built) -> ExitCode {
+/// What builds a view.
+enum Builders {
+    Tables(Builder),
+    Redis(ViewsRebuild),
+}
+
+impl Builders {
+    async fn run(&self, target: Target, told: &(dyn Fn(u64, u64) + Send + Sync)) -> Result<Built, CliError> {
+        match self {
+            Self::Tables(builder) => Ok(builder.run(target, told).await?),
+            Self::Redis(builder) => Ok(builder.run(target, told).await?),
+        }
+    }
+
+    async fn drop_at(&self, position: u64) -> Result<(), CliError> {
+        match self {
+            Self::Tables(builder) => Ok(builder.drop_at(position).await?),
+            Self::Redis(builder) => Ok(builder.drop_at(position).await?),
+        }
+    }
+}
+
+fn tell(context: &Context, built: &Built, view: View) -> ExitCode {
     let different = built.live.as_ref().map(|live| differences(live, &built.built));
     let equal = different.as_ref().is_none_or(Vec::is_empty);
     let mut said = json!({"build": built});
@@ -109,7 +143,7 @@ fn tell(context: &Context, built: &Built) -> ExitCode {
         said["equal"] = json!(equal);
         said["different"] = json!(different);
     }
-    context.print(&said, &text(built, different.as_deref()));
+    context.print(&said, &text(built, different.as_deref(), view));
     if equal { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
@@ -118,7 +152,11 @@ fn differences(live: &TablesDigest, built: &TablesDigest) -> Vec<&'static str> {
     differ.map(|(name, _)| *name).collect()
 }
 
-fn text(built: &Built, different: Option<&[&str]>) -> String {
+fn text(built: &Built, different: Option<&[&str]>, view: View) -> String {
+    let (what, name, place) = match view {
+        View::Redis => ("views", "redis", "generation"),
+        _ => ("tables", "tables", "schema"),
+    };
     let Built { schema, events, folded_ms, events_per_second, built, .. } = built;
     let mut text = format!("{events} events in {folded_ms} ms: {events_per_second} a second\n");
     for (name, table) in &built.tables {
@@ -129,14 +167,16 @@ fn text(built: &Built, different: Option<&[&str]>) -> String {
     }
     let paint = Paint::stdout();
     text += &match (schema, different) {
-        (_, Some([])) => paint.good(&format!("The live tables are the same at position {}.", built.position)),
+        (_, Some([])) => paint.good(&format!("The live {what} are the same at position {}.", built.position)),
         (_, Some(different)) => paint.bad(&format!(
-            "The live tables differ at position {}: {}. `xagent rebuild tables` replaces them.",
+            "The live {what} differ at position {}: {}. `xagent rebuild {name}` replaces them.",
             built.position,
             different.join(", ")
         )),
-        (Some(schema), None) if schema == "views" => format!("They are live, from position {} on.", built.position),
-        (Some(schema), None) => format!("They are in the schema {schema}; `--drop {}` drops it.", built.position),
+        (Some(schema), None) if schema == "views" || schema.starts_with('g') => {
+            format!("They are live, from position {} on.", built.position)
+        }
+        (Some(schema), None) => format!("They are in the {place} {schema}; `--drop {}` drops it.", built.position),
         (None, None) => String::new(),
     };
     text
@@ -148,6 +188,21 @@ impl From<AuditError> for CliError {
             AuditError::Ahead { .. } => "name a position that is in the ledger",
             AuditError::Moved { .. } => "try again: it has just gone on",
             _ => "is Postgres up, and was `xagent migrate` run? See XAGENT_DATABASE_URL",
+        };
+        Self::new(error.to_string(), remedy)
+    }
+}
+
+impl From<ViewError> for CliError {
+    fn from(error: ViewError) -> Self {
+        let remedy = match &error {
+            ViewError::Ledger(_) => {
+                "a ledger whose oldest events are archived needs them back: `xagent archive attach FILE`"
+            }
+            ViewError::Busy => "wait for the other one to end",
+            ViewError::Ahead { .. } => "name a position that is in the ledger",
+            ViewError::Moved => "try again when fewer events come in",
+            _ => "is Redis up? See XAGENT_REDIS_URL",
         };
         Self::new(error.to_string(), remedy)
     }

@@ -220,6 +220,7 @@ fn queries() -> OpenApiRouter<Doors> {
         .routes(routes!(query::switches))
         .routes(routes!(query::events::events))
         .routes(routes!(query::views::views))
+        .routes(routes!(query::overview::overview))
         .layer(CompressionLayer::new())
 }
 

@@ -24,7 +24,7 @@ pub(super) async fn build(
 ) -> Result<(), TablesError> {
     let mut fold = Fold::new();
     let firsts = stream::iter((from..to).step_by(PAGE as usize));
-    let mut pages = std::pin::pin!(firsts.map(|after| page(ledger, after, to)).buffered(AHEAD));
+    let mut pages = std::pin::pin!(firsts.map(|after| page(ledger, after, to, PAGE)).buffered(AHEAD));
     let mut position = from;
     while let Some(events) = pages.try_next().await? {
         apply(connection, schema, &mut fold, position, &events).await?;
@@ -34,14 +34,14 @@ pub(super) async fn build(
     Ok(())
 }
 
-/// The page after a position, whole.
-async fn page(ledger: &Ledger, after: u64, to: u64) -> Result<Vec<Recorded>, TablesError> {
-    let wanted = u32::try_from(to - after).unwrap_or(PAGE).min(PAGE);
+/// The page after a position, of `most` events, whole.
+pub(crate) async fn page(ledger: &Ledger, after: u64, to: u64, most: u32) -> Result<Vec<Recorded>, LedgerError> {
+    let wanted = u32::try_from(to - after).unwrap_or(most).min(most);
     let events = ledger.range(after, wanted).await?;
     let whole = events.iter().zip(after + 1..).take_while(|(event, expected)| event.position == *expected).count();
     if whole == wanted as usize {
         return Ok(events);
     }
     let detail = "it is missing: run `xagent verify`".to_owned();
-    Err(LedgerError::Tampered { position: after + 1 + whole as u64, detail }.into())
+    Err(LedgerError::Tampered { position: after + 1 + whole as u64, detail })
 }

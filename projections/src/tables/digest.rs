@@ -15,23 +15,23 @@ use super::rows::{ApprovalRow, DecisionRow, GoalRow, RunRow, SwitchRow, ToolCall
 
 const OPERATION: &str = "digest the query tables";
 
-/// A table's rows and their digest.
+/// The rows of a table or view and their digest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct TableDigest {
     /// How many there are.
     pub rows: u64,
-    /// SHA-256 of the rows as Postgres' COPY writes them, ordered by tenant and position.
+    /// SHA-256 of the rows in their order: of a table as Postgres' COPY writes them, of a view with the name of each key.
     pub digest: Digest,
 }
 
-/// The digests of all tables at a position.
+/// The digests of all tables or views at a position.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct TablesDigest {
-    /// Where the tables are.
+    /// Where they are.
     pub position: u64,
     /// Events up to there that could not be read.
     pub unreadable: u64,
-    /// Each table.
+    /// Each table or view.
     pub tables: BTreeMap<&'static str, TableDigest>,
 }
 

@@ -16,9 +16,11 @@ mod row;
 mod rows;
 mod write;
 
+pub(crate) use build::page;
 pub use connect::Tables;
 pub use digest::{TableDigest, TablesDigest};
 pub use error::TablesError;
+pub(crate) use fold::decision_row;
 pub use follow::TableProjector;
 pub use query::{Answer, Order, Question, Rows, Wanted};
 pub use rebuild::{Built, Rebuild, Target};

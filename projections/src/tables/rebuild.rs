@@ -24,18 +24,18 @@ const TRIES: u32 = 5;
 /// What a build is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
-    /// To take the place of the live tables.
+    /// To take the place of what is live.
     Live,
-    /// To be looked at: the tables as of a position, kept as the schema `views_at_POSITION`.
+    /// To be looked at: as of a position, kept beside what is live.
     At(u64),
-    /// To be compared with the live tables, and dropped.
+    /// To be compared with what is live, and dropped.
     Check,
 }
 
 /// A build, done.
 #[derive(Clone, Debug, Serialize)]
 pub struct Built {
-    /// Where it is now; nothing where it was dropped.
+    /// Where it is now, a schema or a generation of keys; nothing where it was dropped.
     pub schema: Option<String>,
     /// Events that were folded.
     pub events: u64,
@@ -43,11 +43,20 @@ pub struct Built {
     pub folded_ms: u64,
     /// Events a second.
     pub events_per_second: u64,
-    /// The digests of its tables.
+    /// The digests of its tables or views.
     pub built: TablesDigest,
-    /// Those of the live tables at the same position, where they were compared.
+    /// Those of what is live at the same position, where they were compared.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub live: Option<TablesDigest>,
+}
+
+impl Built {
+    /// A build of so many events, which took so long.
+    pub(crate) fn of(schema: String, events: u64, took: Duration, built: TablesDigest) -> Self {
+        let folded_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        let events_per_second = events.saturating_mul(1000) / folded_ms.max(1);
+        Self { schema: Some(schema), events, folded_ms, events_per_second, built, live: None }
+    }
 }
 
 /// Rebuilds.
@@ -108,7 +117,7 @@ impl Rebuild {
         let built = digest(connection, SCHEMA).await?;
         self.swap(connection, SCHEMA, at).await?;
         self.drop_old(connection).await;
-        Ok(told_of("views".to_owned(), head, took, built))
+        Ok(Built::of("views".to_owned(), head, took, built))
     }
 
     /// Brings a build to where the live tables are and puts it in their place. Their projector waits meanwhile.
@@ -155,7 +164,7 @@ impl Rebuild {
         call(connection, "index_views", &schema).await?;
         call(connection, "analyse_views", &schema).await?;
         let built = digest(connection, &schema).await?;
-        Ok(told_of(schema, position, took, built))
+        Ok(Built::of(schema, position, took, built))
     }
 
     async fn check(
@@ -169,7 +178,7 @@ impl Rebuild {
         let built = digest(connection, SCHEMA).await?;
         call(connection, "drop_views", SCHEMA).await?;
         let events = live.position;
-        Ok(Built { schema: None, live: Some(live), ..told_of(String::new(), events, took, built) })
+        Ok(Built { schema: None, live: Some(live), ..Built::of(String::new(), events, took, built) })
     }
 
     /// Makes a schema anew and folds all events up to a position into it.
@@ -186,12 +195,6 @@ impl Rebuild {
         build(connection, &self.ledger, schema, (0, to), &|done| told(done, to)).await?;
         Ok(begun.elapsed())
     }
-}
-
-fn told_of(schema: String, events: u64, took: Duration, built: TablesDigest) -> Built {
-    let folded_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-    let events_per_second = events.saturating_mul(1000) / folded_ms.max(1);
-    Built { schema: Some(schema), events, folded_ms, events_per_second, built, live: None }
 }
 
 /// Calls one of the functions that keep schemas of views. They take the time they need.

@@ -97,17 +97,12 @@ impl<R: Listed> JsonSchema for Page<R> {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        let rows = json!({
-            "type": "object", "description": R::ABOUT, "additionalProperties": false,
-            "properties": R::COLUMNS.iter().map(|column| (column.name.to_owned(), property::<R>(column))).collect::<Map<_, _>>(),
-            "required": R::COLUMNS.iter().map(|column| column.name).collect::<Vec<_>>(),
-        });
         let position = "Every event up to here is in the answer.";
         let next = "Pass it as `cursor` for the next page; none on the last one.";
         let schema = json!({
             "type": "object", "description": "A page.", "additionalProperties": false,
             "properties": {
-                "items": {"type": "array", "items": rows},
+                "items": rows::<R>(),
                 "next": {"type": ["string", "null"], "description": next},
                 "position": {"type": "integer", "minimum": 0, "description": position},
             },
@@ -115,6 +110,21 @@ impl<R: Listed> JsonSchema for Page<R> {
         });
         Schema::try_from(schema).unwrap_or_default()
     }
+}
+
+/// Rows of `R`.
+fn rows<R: Listed>() -> Value {
+    let row = json!({
+        "type": "object", "description": R::ABOUT, "additionalProperties": false,
+        "properties": R::COLUMNS.iter().map(|column| (column.name.to_owned(), property::<R>(column))).collect::<Map<_, _>>(),
+        "required": R::COLUMNS.iter().map(|column| column.name).collect::<Vec<_>>(),
+    });
+    json!({"type": "array", "items": row})
+}
+
+/// The schema of rows of `R`.
+pub fn schema_of_rows<R: Listed>(_: &mut SchemaGenerator) -> Schema {
+    Schema::try_from(rows::<R>()).unwrap_or_default()
 }
 
 fn property<R: Listed>(column: &Column) -> Value {

@@ -4,6 +4,7 @@
 mod cursor;
 mod described;
 pub mod events;
+pub mod overview;
 mod parameters;
 pub mod views;
 

@@ -1,6 +1,7 @@
 //! A decision as a row.
 
-use xagent_domain::{DecisionMade, Question};
+use xagent_domain::run::Run;
+use xagent_domain::{DecisionMade, Question, Recorded};
 
 use super::{NAME, Seen, cut};
 use crate::tables::rows::{DecisionRow, RunRow, ToolCallRow};
@@ -34,6 +35,24 @@ pub(super) fn decision(seen: &Seen<'_>, made: &DecisionMade, run: Option<&RunRow
         position: seen.position,
     };
     asked(&mut row, &made.question);
+    row
+}
+
+/// The row of a decision, made in `run` as it was before where it belongs to one.
+pub(crate) fn decision_row(event: &Recorded, made: &DecisionMade, run: Option<&Run>) -> DecisionRow {
+    let mut row = decision(&Seen::of(event), made, None);
+    let Some(run) = run else { return row };
+    row.run = Some(event.aggregate_id.clone());
+    if !run.agent().is_empty() {
+        row.agent = Some(run.agent().to_owned());
+    }
+    if row.principal.is_empty() {
+        run.principal_id().clone_into(&mut row.principal);
+    }
+    let called = row.call.as_ref().and_then(|id| id.parse().ok()).and_then(|id| run.call(&id));
+    if let Some(call) = called {
+        row.tool = Some(cut(&call.tool.name, NAME));
+    }
     row
 }
 

@@ -19,6 +19,7 @@ use xagent_domain::{Metadata, Recorded, read};
 
 use super::rows::{ApprovalRow, DecisionRow, GoalRow, RunRow, SwitchRow, ToolCallRow};
 use decided::decision;
+pub(crate) use decided::decision_row;
 pub(super) use run::RunState;
 use usage::UsageDeltas;
 

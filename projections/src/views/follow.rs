@@ -1,4 +1,4 @@
-//! The durable consumer that keeps the view: events come from JetStream, gaps and lost views from the ledger.
+//! The durable consumer that keeps the views: events come from JetStream, gaps and lost views from the ledger.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use tracing::Span;
 use xagent_domain::Recorded;
 use xagent_ledger::{Lease, Led, Ledger, lead};
 
-use super::apply::{apply, catch_up};
+use super::apply::{Lifetime, Writer};
 use super::{RunViews, ViewError};
 use crate::relay::CloudEvent;
 use crate::{Bus, followed, measured};
@@ -20,7 +20,7 @@ const BATCH: usize = 500;
 /// How long an idle consumer waits before it looks whether the view is still there.
 const IDLE: Duration = Duration::from_secs(1);
 
-/// Keeps the view of runs. Runs in every process; one of them writes.
+/// Keeps the short-term views. Runs in every process; one of them writes.
 pub struct RunProjector {
     ledger: Ledger,
     bus: Bus,
@@ -39,7 +39,7 @@ impl RunProjector {
     }
 
     /// Applies a batch; what the stream skipped, or the view lost, comes from the ledger.
-    async fn take(&self, position: u64, batch: &[jetstream::Message]) -> Result<u64, ViewError> {
+    async fn take(&self, writer: &mut Writer, position: u64, batch: &[jetstream::Message]) -> Result<u64, ViewError> {
         let events = batch.iter().filter_map(|message| Some((CloudEvent::recorded(&message.payload)?, message)));
         let (fresh, _spans): (Vec<_>, Vec<_>) = events
             .filter(|(event, _)| event.position > position)
@@ -48,10 +48,12 @@ impl RunProjector {
                 (event, span)
             })
             .unzip();
-        let Some(last) = fresh.last().map(|event| event.position) else { return Ok(position) };
+        let Some(last) = fresh.last() else { return Ok(position) };
         let without_gap = fresh.iter().zip(position + 1..).all(|(event, expected)| event.position == expected);
-        let reached = if without_gap { apply(&self.views, &self.ledger, position, &fresh).await? } else { position };
-        if reached < last { catch_up(&self.views, &self.ledger, last).await } else { Ok(reached) }
+        let reached = if without_gap { writer.apply(position, &fresh).await? } else { position };
+        let reached = if reached < last.position { writer.catch_up(last.position).await? } else { reached };
+        measured::reached(Self::KEY, fresh.len(), last, self.ledger.now_us());
+        Ok(reached)
     }
 
     /// The span of an event, until its batch is in the view.
@@ -62,14 +64,14 @@ impl RunProjector {
     }
 
     /// An idle consumer makes sure that it still leads and that nobody emptied Redis.
-    async fn idle(&self, lease: &Lease, position: u64) -> Result<u64, ViewError> {
+    async fn idle(&self, writer: &mut Writer, lease: &Lease, position: u64) -> Result<u64, ViewError> {
         if !lease.is_held().await {
             return Err(ViewError::Nats("the lease was lost".to_owned()));
         }
         if self.views.position().await? == position {
             return Ok(position);
         }
-        catch_up(&self.views, &self.ledger, position).await
+        writer.catch_up(position).await
     }
 }
 
@@ -82,13 +84,14 @@ impl Led for RunProjector {
     }
 
     async fn work(&self, lease: &Lease, failures: &mut u32) -> Result<(), ViewError> {
-        let mut position = catch_up(&self.views, &self.ledger, self.ledger.head().await?.position).await?;
+        let mut writer = Writer::new(self.views.clone(), self.ledger.clone(), Lifetime::Recorded);
+        let mut position = writer.catch_up(self.ledger.head().await?.position).await?;
         measured::begins(Self::KEY, position);
         let stream = self.bus.stream().await.map_err(nats)?;
         let durable = "view-runs";
         let config = pull::Config {
             durable_name: Some(durable.to_owned()),
-            description: Some("Keeps the view of runs in Redis".to_owned()),
+            description: Some("Keeps the short-term views in Redis".to_owned()),
             ack_policy: AckPolicy::All,
             deliver_policy: DeliverPolicy::All,
             ack_wait: Duration::from_secs(10),
@@ -102,7 +105,7 @@ impl Led for RunProjector {
                 Ok(Some(message)) => message.map_err(nats)?,
                 Ok(None) => return Err(ViewError::Nats("the consumer has ended".to_owned())),
                 Err(_) => {
-                    position = self.idle(lease, position).await?;
+                    position = self.idle(&mut writer, lease, position).await?;
                     continue;
                 }
             };
@@ -112,7 +115,7 @@ impl Led for RunProjector {
             {
                 batch.push(message.map_err(nats)?);
             }
-            position = self.take(position, &batch).await?;
+            position = self.take(&mut writer, position, &batch).await?;
             if let Some(last) = batch.last() {
                 last.ack().await.map_err(nats)?;
             }
