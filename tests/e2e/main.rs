@@ -32,6 +32,7 @@ mod mcp_clients;
 mod memory;
 mod metrics;
 mod mirrors;
+mod moments;
 mod opa_engine;
 mod outages;
 mod planner;

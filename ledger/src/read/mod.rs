@@ -3,6 +3,7 @@
 mod copy;
 mod frontier;
 mod loaded;
+mod moments;
 mod raw;
 mod scan;
 
