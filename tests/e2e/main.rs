@@ -72,6 +72,7 @@ mod token_attacks;
 mod token_issuer;
 mod upstreams;
 mod what_if;
+mod what_if_confirmed;
 mod workers;
 mod workers_chaos;
 mod workers_drain;

@@ -16,7 +16,7 @@ pub use loaded::Loaded;
 pub(crate) use loaded::{Fold, verified};
 pub(crate) use raw::signed;
 pub use raw::{Head, Wake};
-pub use scan::{Scan, Scanned};
+pub use scan::{Chunk, Scan, Scanned};
 
 use crate::Receipt;
 
