@@ -70,6 +70,7 @@ mod timeline;
 mod tls;
 mod token_attacks;
 mod token_issuer;
+mod touches_nothing;
 mod upstreams;
 mod what_if;
 mod what_if_confirmed;
