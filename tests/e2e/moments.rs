@@ -36,7 +36,11 @@ async fn a_moment_is_found_between_the_events_before_it_and_those_of_it() {
     bare.detach("second").await;
     for moment in &moments {
         let before = events.iter().take_while(|event| event.recorded_at_us < *moment).count() as u64;
-        assert_eq!(bare.ledger.last_before(*moment, head).await.unwrap(), before.max(512), "archived is before {moment}");
+        assert_eq!(
+            bare.ledger.last_before(*moment, head).await.unwrap(),
+            before.max(512),
+            "archived is before {moment}"
+        );
     }
 }
 

@@ -60,7 +60,8 @@ impl Judges {
         let mut judge = idle.map_or_else(|| Judge::new(self.settings.clone()), Ok).map_err(unfit)?;
         let mut unread = None;
         let events = chunk.events().map_while(|event| event.map_err(|error| unread = Some(error)).ok());
-        let part = judge.judge(events).map_err(|error| CliError::new(error.to_string(), "is Postgres up? Try again"))?;
+        let part =
+            judge.judge(events).map_err(|error| CliError::new(error.to_string(), "is Postgres up? Try again"))?;
         if let Some(error) = unread {
             return Err(error.into());
         }

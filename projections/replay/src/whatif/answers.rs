@@ -42,8 +42,7 @@ impl Asking {
     /// What both bundles say. Where today's engine recorded the very answer that the candidate gives, nothing has changed,
     /// whatever the bundle that decided would say now: it is asked then only if all are to be confirmed.
     pub fn both(&mut self, made: &DecisionMade, input: &Input<'_>) -> Answers {
-        let (recorded, decided, candidate) =
-            (&made.evaluation.outcome, made.evaluation.bundle, self.settings.digest);
+        let (recorded, decided, candidate) = (&made.evaluation.outcome, made.evaluation.bundle, self.settings.digest);
         if !self.settings.confirm && made.evaluation.engine == self.today {
             let said = self.says(candidate, made, input, recorded);
             let baseline = (said != *recorded).then(|| match decided == candidate {

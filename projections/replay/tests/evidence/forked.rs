@@ -128,7 +128,8 @@ pub fn ledger(forge: impl Fn(&mut RunEvent)) -> (Vec<Recorded>, u64) {
     origin.call(2, None);
     let place = origin.facts.len() as u64;
 
-    let past = (1..).zip(&origin.facts).map(|(place, event)| Past { sequence: place, position: place, event: event.clone() });
+    let past =
+        (1..).zip(&origin.facts).map(|(place, event)| Past { sequence: place, position: place, event: event.clone() });
     let mut fork = Story::new(RUNS[1]);
     let (start, from, history) = (fork.start(), RUNS[0].parse().unwrap(), past.take(left).collect());
     let continued = Fork { start, from, history, goals: Vec::new(), law: None, live: false };
