@@ -42,11 +42,12 @@ const SAMPLE: u64 = 2000;
 const MORE: &str = "Exit code: 0 done, 1 something that --fail-on names was found, 2 it could not be done.
 It reads recordings only: nothing is called, nothing is decided anew, and nothing changes.
 
-Every decision is made again by BUNDLE. Those that come out otherwise, and those that another engine
-made, are also made again by the bundle that made them, so that what today's engine changes is told
-apart; --confirm asks it about every decision. --fail-on takes deny-to-allow, allow-to-deny, approval
-(all of approval-to-allow, deny-to-approval, allow-to-approval, approval-to-deny), reasons, engine and
-any, with commas; where it is given, decisions that could not be made again fail too.
+Every decision is made again by BUNDLE. Those that come out otherwise, and those that another
+engine made, are also made again by the bundle that made them, so that what today's engine changes
+is told apart; --confirm asks it about every decision. --fail-on takes deny-to-allow,
+allow-to-deny, approval (all of approval-to-allow, deny-to-approval, allow-to-approval,
+approval-to-deny), reasons, engine and any, with commas; where it is given, decisions that could
+not be made again fail too.
 
 Examples:
   xagent what-if my-policies
