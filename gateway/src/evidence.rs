@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use xagent_domain::bundle::Bundles;
-use xagent_domain::{Content, Digest, Recorded, Tenant};
+use xagent_domain::{Content, Digest, Recorded, RunId, Tenant};
 use xagent_ledger::{Ledger, LedgerError, StoredCheckpoint};
+use xagent_replay::Needs;
 use xagent_replay::evidence::{Earlier, Law, Package, Positions, RunName, SignedTree, Subject, refers};
 
 /// Events read at once.
@@ -13,7 +14,7 @@ const PAGE: u32 = 1000;
 /// What evidence is asked for.
 #[derive(Clone, Debug, Default)]
 pub struct Wanted {
-    /// Runs, by tenant.
+    /// Runs, by tenant; with each, the runs it continues.
     pub runs: Vec<(Tenant, String)>,
     /// Positions; up to the checkpoint where no last one is given.
     pub range: Option<(u64, Option<u64>)>,
@@ -67,11 +68,17 @@ pub async fn export(
 ) -> Result<Vec<u8>, EvidenceError> {
     let mut gathering = Gathering { ledger, size: checkpoint.size, left: largest, largest, events: BTreeMap::new() };
     let mut subject = Subject::default();
-    for (tenant, run) in wanted.runs {
-        subject.runs.push(gathering.run(tenant, run).await?);
+    let mut wanted_runs = wanted.runs;
+    while let Some((tenant, run)) = wanted_runs.pop() {
+        if subject.runs.iter().any(|there| (&there.tenant, &there.run) == (&tenant, &run)) {
+            continue;
+        }
+        let (gathered, continued) = gathering.run(tenant.clone(), run).await?;
+        subject.runs.push(gathered);
+        // What a fork took over is proven only beside the run that recorded it.
+        wanted_runs.extend(continued.map(|run| (tenant, run.to_string())));
     }
     subject.runs.sort();
-    subject.runs.dedup();
     let first = gathering.events.keys().next().copied().filter(|_| wanted.tail);
     if let Some((first, last)) = wanted.range.or_else(|| first.map(|first| (first, None))) {
         let range = Positions { first, last: last.unwrap_or(checkpoint.size) };
@@ -103,14 +110,16 @@ struct Gathering<'a> {
 }
 
 impl Gathering<'_> {
-    async fn run(&mut self, tenant: Tenant, run: String) -> Result<RunName, EvidenceError> {
-        let mut sequence = 0;
+    /// The events of a run, and the run that it continues, where it does.
+    async fn run(&mut self, tenant: Tenant, run: String) -> Result<(RunName, Option<RunId>), EvidenceError> {
+        let (mut sequence, mut continued) = (0, None);
         loop {
             let page = self.ledger.stream(&tenant, "run", &run, sequence, PAGE).await?;
             let read = page.len();
             let before: Vec<_> = page.into_iter().filter(|event| event.position <= self.size).collect();
             let ended = before.len() < PAGE as usize || read < PAGE as usize;
             sequence = before.last().map_or(sequence, |event| event.sequence);
+            continued = continued.or_else(|| Needs::origin(&before));
             self.take(before)?;
             if ended {
                 break;
@@ -118,7 +127,7 @@ impl Gathering<'_> {
         }
         match sequence {
             0 => Err(EvidenceError::NoRun { run, size: self.size }),
-            events => Ok(RunName { tenant, run, events }),
+            events => Ok((RunName { tenant, run, events }, continued)),
         }
     }
 

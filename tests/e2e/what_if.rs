@@ -22,7 +22,7 @@ fn decisions() -> u64 {
 }
 
 /// The stock law with other settings.
-fn changed(change: impl FnOnce(&mut Value)) -> Bundle {
+pub fn changed(change: impl FnOnce(&mut Value)) -> Bundle {
     let stock = Bundle::stock().unwrap();
     let mut data: Value = serde_json::from_str(stock.data()).unwrap();
     change(&mut data["config"]);
@@ -40,7 +40,7 @@ fn candidate() -> Bundle {
     })
 }
 
-fn folder_of(bundle: &Bundle, folder: &Path) -> String {
+pub fn folder_of(bundle: &Bundle, folder: &Path) -> String {
     std::fs::create_dir(folder).unwrap();
     for (path, text) in bundle.modules() {
         std::fs::write(folder.join(path), text).unwrap();
@@ -49,7 +49,7 @@ fn folder_of(bundle: &Bundle, folder: &Path) -> String {
     folder.display().to_string()
 }
 
-fn asks(risk: &'static str, path: Option<&'static str>, port: Option<u16>) -> Asks {
+pub fn asks(risk: &'static str, path: Option<&'static str>, port: Option<u16>) -> Asks {
     let tool = if port.is_some() { "http_fetch" } else { "read_file" };
     Asks { tool, risk, path, port }
 }
@@ -91,6 +91,10 @@ async fn a_change_of_policy_shows_exactly_what_it_flips() {
     });
     assert_eq!((&said["classes"], &said["changes"]), (&classes, &json!(7)), "{said:#}");
     assert_eq!((&said["engine_changes"]["changed"], &said["undecided"]["count"]), (&json!(0), &json!(0)));
+    let [reached] = &said["engine_changes"]["by_engine"].as_object().unwrap().values().collect::<Vec<_>>()[..] else {
+        panic!("{said:#}")
+    };
+    assert_eq!(reached["asked_again"], json!(7), "the bundle that decided is asked only where it matters");
     assert_eq!(said["by_rule"]["secret_path"], json!({"deny-to-allow": 2, "deny-to-approval": 1}), "{said:#}");
     assert_eq!(said["by_tool"]["http_fetch"], json!({"allow-to-deny": 1, "approval-to-deny": 1}));
     assert_eq!(said["diverged_runs"], json!(6));
@@ -154,7 +158,7 @@ async fn what_the_engine_changes_is_not_taken_for_policy() {
 }
 
 /// Changes recorded events of a run, and seals them again.
-async fn reseal(bare: &Bare, run: &str, from: &str, to: &str) {
+pub async fn reseal(bare: &Bare, run: &str, from: &str, to: &str) {
     let events = bare.ledger.stream(&"default".parse().unwrap(), "run", run, 0, 100).await.unwrap();
     bare.tamper(&["UPDATE ledger_head SET last_position = last_position"]).await;
     let mut count = 0;

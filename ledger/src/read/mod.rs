@@ -3,6 +3,7 @@
 mod copy;
 mod frontier;
 mod loaded;
+mod moments;
 mod raw;
 mod scan;
 
@@ -15,7 +16,7 @@ pub use loaded::Loaded;
 pub(crate) use loaded::{Fold, verified};
 pub(crate) use raw::signed;
 pub use raw::{Head, RunStart, Wake};
-pub use scan::{Scan, Scanned};
+pub use scan::{Chunk, Scan, Scanned};
 
 use crate::Receipt;
 

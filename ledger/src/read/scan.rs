@@ -59,11 +59,18 @@ impl Ledger {
 
 impl Scanned {
     /// The next events, at least one, in order; none at the end.
-    pub async fn next(&mut self) -> Result<Option<Vec<Recorded>>, LedgerError> {
-        match self.ahead.recv().await {
-            Some(rows) => rows?.iter().map(recorded).collect::<Result<_, _>>().map(Some),
-            None => Ok(None),
-        }
+    pub async fn next(&mut self) -> Result<Option<Chunk>, LedgerError> {
+        self.ahead.recv().await.transpose().map(|rows| rows.map(Chunk))
+    }
+}
+
+/// Events as they came from the database: they are read one by one, where they are judged.
+pub struct Chunk(Vec<Row>);
+
+impl Chunk {
+    /// The events.
+    pub fn events(&self) -> impl Iterator<Item = Result<Recorded, LedgerError>> {
+        self.0.iter().map(recorded)
     }
 }
 

@@ -45,12 +45,12 @@ async fn run(decisions: u64) -> String {
 
     let law = law.display().to_string();
     let what_if = ["--json", "what-if", &law, "--coverage", "none"];
-    let same = ["--json", "what-if", "stock", "--coverage", "none"];
+    let confirmed = ["--json", "what-if", &law, "--coverage", "none", "--confirm"];
     let verify = ["--json", "replay", "--all"];
     let mut turns: [Measured; 4] = Default::default();
     for _ in 0..TURNS {
         turns[0].add(xagent_on(&url, &what_if).await, decided);
-        turns[1].add(xagent_on(&url, &same).await, decided);
+        turns[1].add(xagent_on(&url, &confirmed).await, decided);
         turns[2].add(xagent_on(&url, &verify).await, replayed);
         if let Some(opa) = &opa {
             turns[3].add(opa.decide(&inputs.file).await, |said| said["decided"].as_u64().unwrap());
@@ -78,8 +78,8 @@ fn table(decisions: u64, bytes: u64, turns: &[Measured; 4]) -> String {
     );
     let theirs = turns[3].rate();
     let rows = [
-        ("what-if, another bundle: each decision made by both", 2.0),
-        ("what-if, the bundle that decided", 1.0),
+        ("what-if, another bundle: no two inputs alike, nothing changes", 1.0),
+        ("what-if --confirm: each decision made by both bundles", 2.0),
         ("replay --all: inputs rebuilt, commands fed again, states folded", 1.0),
         ("OPA in process, from a file, decided once", 1.0),
     ];

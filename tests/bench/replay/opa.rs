@@ -57,8 +57,8 @@ pub async fn inputs(ledger: &Ledger, path: &Path) -> Inputs {
     let mut scanned = ledger.scan(&scan).await.unwrap();
     let mut inputs = Inputs { file: path.to_owned(), count: 0, bytes: 0 };
     let mut file = BufWriter::new(std::fs::File::create(path).unwrap());
-    while let Some(events) = scanned.next().await.unwrap() {
-        for event in events {
+    while let Some(chunk) = scanned.next().await.unwrap() {
+        for event in chunk.events().map(Result::unwrap) {
             let read = xagent_domain::read(&event.event_type, &event.event_version, &event.payload).unwrap();
             let AccessEvent::DecisionMade(made) = read else { continue };
             let (path, input) = (made.evaluation.entrypoint, made.input.text.unwrap());

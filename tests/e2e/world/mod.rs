@@ -57,6 +57,18 @@ impl World {
         Self::with(Need::Existing(database_url.clone()), Some(database_url), Need::Private).await
     }
 
+    /// A world over a database and a workspace that are there.
+    pub async fn over(database_url: String, workspace: &Path) -> Self {
+        let folder = folder("world-");
+        let (postgres, nats) = (Need::Existing(database_url.clone()), Need::Private);
+        let options = StackOptions { folder: folder.path().to_owned(), postgres, nats, redis: Need::Private };
+        let stack = Arc::new(blocking(move || Stack::start(options)).await);
+        let (url, workspace) = (String::new(), workspace.to_owned());
+        let mut world = Self { stack, database_url, url, workspace, server: None, _folder: folder };
+        world.start_server().await;
+        world
+    }
+
     /// The same over a NATS that runs already.
     pub async fn over_nats(url: &str) -> Self {
         let database_url = postgres::database().await;

@@ -47,7 +47,17 @@ fn run(run: &RunProven) -> String {
         Tail::Ended => "it has ended; that nothing was appended since is not proven",
         Tail::Open => "it goes on; that there is no later one is not proven",
     };
-    format!("  the run       {}: events 1 to {}, {tail}", run.run, run.events)
+    let continues = run.continues.as_ref().map(|other| match other.compared {
+        true => format!(
+            "\n  continues     {} at {}: what it took over, and what answered, is what that run recorded",
+            other.run, other.at
+        ),
+        false => format!(
+            "\n  continues     {} at {}, which is not in the file: what it took over was not compared with it",
+            other.run, other.at
+        ),
+    });
+    format!("  the run       {}: events 1 to {}, {tail}{}", run.run, run.events, continues.unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use super::scope::Range;
 use crate::cli::CliError;
 
 /// The form of the file.
-const FORM: u32 = 1;
+const FORM: u32 = 2;
 /// How often at most it is written.
 const OFTEN: Duration = Duration::from_millis(500);
 /// How many times as long as writing takes is spent on deciding in between.

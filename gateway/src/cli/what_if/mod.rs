@@ -42,10 +42,12 @@ const SAMPLE: u64 = 2000;
 const MORE: &str = "Exit code: 0 done, 1 something that --fail-on names was found, 2 it could not be done.
 It reads recordings only: nothing is called, nothing is decided anew, and nothing changes.
 
-Every decision is made again twice: by the bundle that made it, so that what today's engine
-changes is told apart, and by BUNDLE. --fail-on takes deny-to-allow, allow-to-deny, approval (all
-of approval-to-allow, deny-to-approval, allow-to-approval, approval-to-deny), reasons, engine and
-any, with commas; where it is given, decisions that could not be made again fail too.
+Every decision is made again by BUNDLE. Those that come out otherwise, and those that another
+engine made, are also made again by the bundle that made them, so that what today's engine changes
+is told apart; --confirm asks it about every decision. --fail-on takes deny-to-allow,
+allow-to-deny, approval (all of approval-to-allow, deny-to-approval, allow-to-approval,
+approval-to-deny), reasons, engine and any, with commas; where it is given, decisions that could
+not be made again fail too.
 
 Examples:
   xagent what-if my-policies
@@ -72,6 +74,9 @@ pub struct WhatIf {
     /// Of which decisions it is counted what of the bundle they reach
     #[arg(long, value_enum, default_value_t = CoverageOf::Sample)]
     coverage: CoverageOf,
+    /// Ask the bundle that decided again about every decision, not only where BUNDLE says something else
+    #[arg(long)]
+    confirm: bool,
     /// Keep in this file how far it is, and go on from there where it was stopped
     #[arg(long, value_name = "FILE")]
     resume: Option<PathBuf>,
@@ -128,6 +133,7 @@ impl WhatIf {
             "history": self.scope.asked(),
             "first event": first,
             "--examples": self.examples,
+            "--confirm": self.confirm,
             "--coverage": self.coverage.to_possible_value().map(|value| value.get_name().to_owned()),
         });
         let (mut kept, tally) = Kept::open(self.resume.clone(), subject, range)?;
@@ -137,6 +143,7 @@ impl WhatIf {
             filter: self.scope.filter(),
             sources: Arc::new(FromLedger::new(ledger.clone(), law).await?),
             examples: usize::from(self.examples),
+            confirm: self.confirm,
             candidate,
             engine,
             digest,

@@ -4,7 +4,7 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use xagent_domain::{Digest, RunId, Tenant};
-use xagent_ledger::{Ledger, Scan};
+use xagent_ledger::{Ledger, LedgerError, Scan};
 use xagent_replay::whatif::Filter;
 
 use crate::cli::CliError;
@@ -58,6 +58,24 @@ pub struct Range {
     until_us: Option<i64>,
 }
 
+impl Range {
+    /// Without the positions before and behind the moments: what is not asked for is not read.
+    async fn narrowed(mut self, ledger: &Ledger) -> Result<Self, LedgerError> {
+        if let Some(until_us) = self.until_us {
+            self.to = ledger.last_before(until_us, self.to).await?.max(self.after);
+        }
+        if let Some(since_us) = self.since_us {
+            let before = ledger.last_before(since_us, self.to).await?;
+            if before > self.after {
+                self.after = before;
+                // That it was recorded before is known only where it is not archived.
+                ledger.range(before - 1, 1).await?;
+            }
+        }
+        Ok(self)
+    }
+}
+
 impl Scope {
     /// The range, and the leaf hash of the first event in it, by which the ledger is known again.
     pub async fn range(&self, ledger: &Ledger) -> Result<(Range, Option<Digest>), CliError> {
@@ -70,9 +88,15 @@ impl Scope {
                 "name positions that are in it, the one of --after before that of --to",
             ));
         }
-        let first = ledger.range(after, 1).await?.first().map(|event| event.leaf_hash);
+        let first = match ledger.range(after, 1).await {
+            Ok(events) => events.first().map(|event| event.leaf_hash),
+            // What is asked for may begin behind the archive.
+            Err(LedgerError::Archived { .. }) if self.since.is_some() => None,
+            Err(error) => return Err(error.into()),
+        };
         let us = |moment: &Option<Moment>| moment.as_ref().map(|moment| moment.us);
-        Ok((Range { after, to, since_us: us(&self.since), until_us: us(&self.until) }, first))
+        let range = Range { after, to, since_us: us(&self.since), until_us: us(&self.until) };
+        Ok((range.narrowed(ledger).await?, first))
     }
 
     /// What is left of the range after `position`.

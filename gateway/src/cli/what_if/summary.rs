@@ -92,9 +92,17 @@ impl<'a> Summary<'a> {
         let (today, engines) = (engine(&self.engine), &self.tally.engines);
         let others: Vec<_> = engines.by_engine.keys().filter(|name| **name != today).map(String::as_str).collect();
         let then = if others.is_empty() { String::new() } else { format!(", recorded by {}", others.join(" and ")) };
+        let asked = engines.asked_again();
         match engines.changed {
+            0 if others.is_empty() && asked == 0 && self.tally.decided > 0 => {
+                format!("{today}, which made all of these decisions; about each BUNDLE says what is recorded")
+            }
+            0 if others.is_empty() && asked < self.tally.decided => format!(
+                "{today}, which made all of these decisions: {asked} were made again by the bundle that made them, and \
+                 come out as recorded; about the others BUNDLE says what is recorded (--confirm asks about all)"
+            ),
             0 if others.is_empty() => format!("{today}: every decision comes out as it was recorded"),
-            0 => format!("{today}{then}: the engine changed, and every decision comes out as it was recorded"),
+            0 => format!("{today}{then}: the engine changed, and what it did not make comes out as it was recorded"),
             changed => format!(
                 "{today}{then}: {changed} decisions come out otherwise with the bundle that made them, {} of them as \
                  another verdict: that is the engine, not the policy",

@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt, stream};
 use indicatif::{ProgressBar, ProgressStyle};
-use xagent_domain::Recorded;
-use xagent_ledger::{Ledger, Scan};
+use xagent_ledger::{Chunk, Ledger, Scan};
 use xagent_replay::whatif::{Judge, Part, Settings, Tally};
 
 use super::kept::Kept;
@@ -55,11 +54,17 @@ pub async fn walk(
 }
 
 impl Judges {
-    fn judge(&self, chunk: &[Recorded]) -> Result<Part, CliError> {
+    fn judge(&self, chunk: &Chunk) -> Result<Part, CliError> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let unfit = |error: xagent_policies::BundleError| CliError::new(error.to_string(), "mend the bundle");
         let mut judge = idle.map_or_else(|| Judge::new(self.settings.clone()), Ok).map_err(unfit)?;
-        let part = judge.judge(chunk).map_err(|error| CliError::new(error.to_string(), "is Postgres up? Try again"))?;
+        let mut unread = None;
+        let events = chunk.events().map_while(|event| event.map_err(|error| unread = Some(error)).ok());
+        let part =
+            judge.judge(events).map_err(|error| CliError::new(error.to_string(), "is Postgres up? Try again"))?;
+        if let Some(error) = unread {
+            return Err(error.into());
+        }
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(judge);
         Ok(part)
     }

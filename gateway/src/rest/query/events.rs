@@ -3,12 +3,11 @@
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
-use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio::sync::mpsc;
 use xagent_domain::{Digest, RunId};
-use xagent_ledger::{Ledger, LedgerError};
+use xagent_ledger::Ledger;
 use xagent_projections::TablesError;
 
 use super::super::Doors;
@@ -155,25 +154,9 @@ async fn span(ledger: &Ledger, asked: &AskedEvents, binding: &str) -> Result<Spa
         ));
     }
     if let (Some(since), None) = (since, cursor) {
-        after = after.max(before(ledger, since, head).await?);
+        after = after.max(ledger.last_before(since.timestamp_micros(), head).await?);
     }
     Ok(Span { after, head, until_us })
-}
-
-/// The last position before a moment: positions are in the order of time.
-async fn before(ledger: &Ledger, moment: DateTime<Utc>, head: u64) -> Result<u64, LedgerError> {
-    let us = moment.timestamp_micros();
-    let (mut low, mut high) = (0, head);
-    while low < high {
-        let middle = low + (high - low) / 2;
-        match ledger.range(middle, 1).await {
-            Ok(events) if events.first().is_none_or(|event| event.recorded_at_us >= us) => high = middle,
-            // What is archived is before all that is here.
-            Ok(_) | Err(LedgerError::Archived { .. }) => low = middle + 1,
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(low)
 }
 
 /// The wanted events after a position, and where to go on where that was not all.

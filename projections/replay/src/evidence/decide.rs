@@ -1,5 +1,5 @@
-//! Deciding again: runs that are here from their first event on are replayed as a whole; every other decision is made
-//! again on its recorded input.
+//! Deciding again: runs that are here from their first event on are replayed as a whole, forks beside the run they continue
+//! where that is here, too; every other decision is made again on its recorded input.
 
 use std::collections::BTreeMap;
 
@@ -11,6 +11,7 @@ use super::package::Law;
 use super::parse::Parsed;
 use super::references::refers;
 use super::seals::place;
+use super::streams::left;
 use super::verdict::{Fault, Finding, Verdict, find};
 use crate::decisions::{Again, again, drawn, load_bundles};
 use crate::{Divergence, Kind, Recordings, verify};
@@ -32,11 +33,14 @@ pub(super) fn all(parsed: &Parsed, engine: &Bulk, verdict: &mut Verdict) {
             None => alone.push(event),
         }
     }
-    for ((_, run), events) in whole {
-        recordings.events = events;
+    for name in verdict.runs.iter().map(|run| (run.tenant.as_str(), run.run.as_str())) {
+        recordings.events = whole.get_mut(&name).map(std::mem::take).unwrap_or_default();
+        let origin = left(&recordings.events);
+        recordings.origin = origin.and_then(|(origin, _)| whole.get(&(name.0, origin.as_str())).cloned());
         let report = verify(&recordings, engine, None);
+        whole.insert(name, std::mem::take(&mut recordings.events));
         if let Some(divergence) = &report.divergence {
-            diverged(run, divergence, &mut verdict.findings);
+            diverged(name.1, divergence, &mut verdict.findings);
         }
         let decided = &mut verdict.decided;
         decided.decisions += report.decisions;
@@ -44,7 +48,6 @@ pub(super) fn all(parsed: &Parsed, engine: &Bulk, verdict: &mut Verdict) {
         decided.decided_again += report.decided_again;
         decided.not_decidable_again += report.not_decidable_again.len() as u64;
     }
-    recordings.events.clear();
     if let Err(divergence) = load_bundles(&recordings, engine) {
         diverged("bundles", &divergence, &mut verdict.findings);
     }

@@ -13,7 +13,7 @@ mod verdict;
 
 pub use package::{Earlier, Law, Manifest, Package, Positions, RunName, SignedTree, Subject};
 pub use references::{Refers, refers};
-pub use verdict::{Decided, Fault, Finding, RunProven, Tail, Tree, Verdict};
+pub use verdict::{Continues, Decided, Fault, Finding, RunProven, Tail, Tree, Verdict};
 
 use xagent_policies::Bulk;
 use xagent_tree::{Checkpoint, Verifier};

@@ -7,7 +7,7 @@ use xagent_domain::{CallId, Decider, Recorded, read};
 
 use super::package::{Manifest, Positions, RunName};
 use super::seals::place;
-use super::verdict::{Fault, Finding, RunProven, Tail, Verdict, find};
+use super::verdict::{Continues, Fault, Finding, RunProven, Tail, Verdict, find};
 
 /// Events by tenant, type and id of their stream.
 type Streams<'a> = BTreeMap<(&'a str, &'a str, &'a str), Vec<&'a Recorded>>;
@@ -34,8 +34,24 @@ pub(super) fn complete(manifest: &Manifest, events: &[Recorded], verdict: &mut V
     }
     nothing_else(manifest, events, findings);
     let size = verdict.tree.as_ref().map(|tree| tree.size);
-    let begun = streams.iter().filter(|((_, kind, _), events)| *kind == "run" && events[0].sequence == 1);
+    let is_begun = |kind: &str, events: &[&Recorded]| kind == "run" && events[0].sequence == 1;
+    let begun = streams.iter().filter(|((_, kind, _), events)| is_begun(kind, events));
     verdict.runs = begun.map(|(_, events)| proven(events, subject.range, size)).collect();
+    for run in &mut verdict.runs {
+        let there = |id: &str| streams.get(&(run.tenant.as_str(), "run", id)).is_some_and(|at| is_begun("run", at));
+        let own = streams.get(&(run.tenant.as_str(), "run", run.run.as_str()));
+        let left = own.and_then(|events| left(events.iter().copied()));
+        run.continues = left.map(|(id, at)| Continues { compared: there(&id), run: id, at });
+    }
+}
+
+/// The run that a fork continues, and the sequence after which.
+pub(super) fn left<'e>(events: impl IntoIterator<Item = &'e Recorded>) -> Option<(String, u64)> {
+    let forked = events.into_iter().find(|event| event.event_type == "RunForked")?;
+    match read::<RunEvent>(&forked.event_type, &forked.event_version, &forked.payload).ok()? {
+        RunEvent::RunForked { from, at_sequence, .. } => Some((from.to_string(), at_sequence)),
+        _ => None,
+    }
 }
 
 fn streams(events: &[Recorded]) -> Streams<'_> {
@@ -117,7 +133,7 @@ fn proven(events: &[&Recorded], range: Option<Positions>, size: Option<u64>) -> 
         () => Tail::Open,
     };
     let (tenant, run) = (first.tenant.clone(), first.aggregate_id.clone());
-    RunProven { tenant, run, events: last.sequence, tail }
+    RunProven { tenant, run, events: last.sequence, tail, continues: None }
 }
 
 /// Whether the deciders accept nothing more of the run: it has ended, and no result is awaited.

@@ -92,6 +92,21 @@ pub struct RunProven {
     pub events: u64,
     /// What is known of later ones.
     pub tail: Tail,
+    /// The run it continues, where it is a fork.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub continues: Option<Continues>,
+}
+
+/// The run that a fork continues.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Continues {
+    /// Which.
+    pub run: String,
+    /// The sequence after which the fork left it.
+    pub at: u64,
+    /// Whether it is here from its first event on, so that what was taken over, and what answered, was compared with what
+    /// it recorded. Where it is not, the fork's own word stands for that.
+    pub compared: bool,
 }
 
 /// Decisions made again.

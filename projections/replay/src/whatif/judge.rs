@@ -1,21 +1,19 @@
 //! One chunk of history, judged: what engine and policy make of each decision.
 
-use std::collections::HashMap;
+use std::cell::LazyCell;
 use std::sync::Arc;
 
 use serde_json::Value;
 use xagent_domain::access::AccessEvent;
-use xagent_domain::{CanonicalJson, DecisionMade, Digest, EngineIdentity, Entrypoint, Limits, Outcome, Recorded, read};
+use xagent_domain::{CanonicalJson, DecisionMade, Digest, EngineIdentity, Limits, Outcome, Recorded, read};
 use xagent_policies::{Bulk, Bundle, BundleError, Coverage, ParsedInput};
 
+use super::answers::{Asking, Input};
 use super::change::{Class, change};
 use super::filter::{About, Filter, about};
 use super::part::{Changed, Part, Why};
 use super::report::{Divergence, EngineChange, Example, Reached};
 use crate::decisions::{class, identity, unanswered};
-
-/// Answers kept to be given again.
-const MEMO: usize = 4096;
 
 /// Whatever the recordings are in cannot be reached: nothing is judged, and it may be tried again.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -60,24 +58,22 @@ pub struct Settings {
     pub examples: usize,
     /// Whose reach is counted.
     pub sampling: Sampling,
+    /// Whether the bundle that decided is asked again about every decision, not only about those of another engine and
+    /// those that the candidate makes otherwise.
+    pub confirm: bool,
 }
 
 /// Judges chunks; one for each that is judged at the same time.
 pub struct Judge {
     settings: Settings,
     coverage: Option<Coverage>,
-    memo: HashMap<(Digest, Entrypoint, Digest), Arc<Answers>>,
-}
-
-/// What the bundle that decided, and the candidate, say to one input today.
-struct Answers {
-    baseline: Outcome,
-    candidate: Outcome,
+    asking: Asking,
 }
 
 /// A decision with all that is read of it.
 struct Case<'e> {
     event: &'e Recorded,
+    /// Without the text of its input.
     made: Box<DecisionMade>,
     input: CanonicalJson,
 }
@@ -90,15 +86,16 @@ impl Judge {
     pub fn new(settings: Settings) -> Result<Self, BundleError> {
         let covering = settings.sampling != Sampling::None;
         let coverage = covering.then(|| Coverage::of(&settings.candidate, COVERING)).transpose()?;
-        Ok(Self { settings, coverage, memo: HashMap::new() })
+        Ok(Self { asking: Asking::new(settings.clone()), settings, coverage })
     }
 
     /// Judges the decisions of a chunk, in order.
-    pub fn judge(&mut self, events: &[Recorded]) -> Result<Part, Outage> {
-        let mut part = Part { last: events.last().map_or(0, |event| event.position), ..Part::default() };
+    pub fn judge(&mut self, events: impl IntoIterator<Item = Recorded>) -> Result<Part, Outage> {
+        let mut part = Part::default();
         for event in events {
+            part.last = event.position;
             part.read += 1;
-            if let Some(case) = self.case(event, &mut part)? {
+            if let Some(case) = self.case(&event, &mut part)? {
                 self.decide(&case, &mut part)?;
             }
         }
@@ -112,7 +109,7 @@ impl Judge {
             part.undecided(position, Why::Tampered, "the event is not the one that was sealed");
             return Ok(None);
         }
-        let made = match read::<AccessEvent>(&event.event_type, &event.event_version, &event.payload) {
+        let mut made = match read::<AccessEvent>(&event.event_type, &event.event_version, &event.payload) {
             Ok(AccessEvent::DecisionMade(made)) => made,
             Ok(AccessEvent::CommandRefused { .. } | AccessEvent::RequestsRefused { .. }) => return Ok(None),
             Err(error) => {
@@ -125,8 +122,8 @@ impl Judge {
             return Ok(None);
         }
         let digest = made.input.digest;
-        let text = match &made.input.text {
-            Some(text) => Some(text.clone()),
+        let text = match made.input.text.take() {
+            Some(text) => Some(text),
             None => self.settings.sources.text(&digest)?,
         };
         let Some(text) = text else {
@@ -154,10 +151,11 @@ impl Judge {
         }
         part.decided += 1;
         *part.bundles.entry(bundle).or_default() += 1;
-        let parsed = ParsedInput::parse(&case.input);
-        let answers = self.answers(case, &parsed);
-        engine_changed(self.settings.engine.authority(), case, &answers.baseline, part);
-        let change = change(&answers.baseline, &answers.candidate);
+        let parsed: Input<'_> = LazyCell::new(Box::new(|| ParsedInput::parse(&case.input)));
+        let answers = self.asking.both(&case.made, &parsed);
+        engine_changed(self.asking.today(), case, answers.baseline.as_ref(), part);
+        let before = answers.baseline.as_ref().unwrap_or(&evaluation.outcome);
+        let change = change(before, &answers.candidate);
         if self.samples(&case.made.input.digest, change.is_some())
             && let Some(coverage) = &mut self.coverage
         {
@@ -166,7 +164,7 @@ impl Judge {
         }
         if let Some((class, rules)) = change {
             let subject = subject.unwrap_or_else(|| about(&case.made, case.input.as_str()));
-            let example = self.example(case, &answers, class, &subject, part);
+            let example = self.example(case, (before, &answers.candidate), class, &subject, part);
             part.changed.push(changed(case, class, rules.into_iter().collect(), subject, example));
         }
         Ok(())
@@ -179,27 +177,6 @@ impl Judge {
         }
         let recorded = self.settings.sources.bundle(bundle)?;
         Ok(recorded.is_some_and(|recorded| self.settings.engine.load(&recorded).is_ok()))
-    }
-
-    /// What both bundles say; the input is parsed once.
-    fn answers(&mut self, case: &Case<'_>, parsed: &ParsedInput) -> Arc<Answers> {
-        let evaluation = &case.made.evaluation;
-        let (bundle, entrypoint) = (evaluation.bundle, &evaluation.entrypoint);
-        let key = (bundle, entrypoint.clone(), case.made.input.digest);
-        if let Some(known) = self.memo.get(&key) {
-            return known.clone();
-        }
-        let (baseline, _) = self.settings.engine.decide_parsed(&bundle, entrypoint, parsed, &evaluation.outcome);
-        let candidate = match self.settings.digest == bundle {
-            true => baseline.clone(),
-            false => self.settings.engine.decide_parsed(&self.settings.digest, entrypoint, parsed, &baseline).0,
-        };
-        let answers = Arc::new(Answers { baseline, candidate });
-        if self.memo.len() >= MEMO {
-            self.memo.clear();
-        }
-        self.memo.insert(key, answers.clone());
-        answers
     }
 
     /// By the input alone, so that it does not matter where a chunk begins.
@@ -216,7 +193,7 @@ impl Judge {
     fn example(
         &self,
         case: &Case<'_>,
-        answers: &Answers,
+        (before, after): (&Outcome, &Outcome),
         class: Class,
         subject: &About,
         part: &mut Part,
@@ -231,7 +208,7 @@ impl Judge {
             made.evaluation.outcome = outcome.clone();
             self.settings.sources.shown(case.event, &made, case.input.as_str())
         };
-        let ((input, before), (_, after)) = (said(&answers.baseline), said(&answers.candidate));
+        let ((input, before), (_, after)) = (said(before), said(after));
         Some(Box::new(Example {
             class,
             position: case.event.position,
@@ -276,19 +253,21 @@ fn named(subject: &About) -> String {
     }
 }
 
-/// Compares what was recorded with what the same bundle says today.
-fn engine_changed(today: EngineIdentity, case: &Case<'_>, baseline: &Outcome, part: &mut Part) {
+/// Compares what was recorded with what the same bundle says today, where it was asked.
+fn engine_changed(today: &EngineIdentity, case: &Case<'_>, baseline: Option<&Outcome>, part: &mut Part) {
     let evaluation = &case.made.evaluation;
     let name = identity(&evaluation.engine);
-    let none = || Reached { engine: evaluation.engine.clone(), decisions: 0, changed: 0 };
+    let none = || Reached { engine: evaluation.engine.clone(), decisions: 0, asked_again: 0, changed: 0 };
     let reached = part.engines.by_engine.entry(name.clone()).or_insert_with(none);
     reached.decisions += 1;
     if unanswered(&evaluation.outcome) {
         part.engines.unanswered += 1;
         return;
     }
+    let Some(baseline) = baseline else { return };
+    reached.asked_again += 1;
     // Where another engine decided, error messages are each engine's own.
-    let same_engine = evaluation.engine == today;
+    let same_engine = evaluation.engine == *today;
     let alike = !same_engine && class(baseline).is_some() && class(baseline) == class(&evaluation.outcome);
     let Some((class, _)) = change(&evaluation.outcome, baseline).filter(|_| !alike) else { return };
     reached.changed += 1;

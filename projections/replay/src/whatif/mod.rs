@@ -1,10 +1,12 @@
 //! What-if: history decided again under another bundle.
 //!
-//! Each decision is first made again by the bundle that made it, on today's engine, so that what the engine changed and
-//! what the policy changed are never taken for each other; then by the candidate. What cannot be decided again is said.
+//! Each decision is made again by the candidate. One that comes out otherwise, or that another engine made, is also made
+//! again by the bundle that made it, on today's engine, so that what the engine changed and what the policy changed are
+//! never taken for each other. What cannot be decided again is said.
 //! The caller brings the events in order of position, chunk by chunk, and may judge chunks on as many cores as it likes:
 //! [`Judge`] makes a [`Part`] of each, and a [`Tally`] adds them up in order.
 
+mod answers;
 mod change;
 mod filter;
 mod gate;

@@ -100,6 +100,11 @@ impl Part {
 }
 
 impl Engines {
+    /// Decisions that the bundles that made them were asked about again.
+    pub fn asked_again(&self) -> u64 {
+        self.by_engine.values().map(|reached| reached.asked_again).sum()
+    }
+
     pub(super) fn note(&mut self, change: EngineChange) {
         self.changed += 1;
         self.verdicts += u64::from(change.class.diverges());
@@ -113,6 +118,7 @@ impl Engines {
             match self.by_engine.get_mut(&name) {
                 Some(ours) => {
                     ours.decisions += theirs.decisions;
+                    ours.asked_again += theirs.asked_again;
                     ours.changed += theirs.changed;
                 }
                 None => drop(self.by_engine.insert(name, theirs)),

@@ -98,6 +98,8 @@ pub struct Reached {
     pub engine: EngineIdentity,
     /// Decisions of it.
     pub decisions: u64,
+    /// Those that the bundle that made them was asked about again.
+    pub asked_again: u64,
     /// Those that today's engine makes otherwise, with the bundle that made them.
     pub changed: u64,
 }

@@ -19,7 +19,7 @@ pub const RUN: &str = "run_01a20ae0d70b7641ac316fb17cdcdd28";
 /// Where the run's events are; the others are of a run of another tenant.
 pub const OF_RUN: [u64; 6] = [2, 3, 4, 6, 7, 8];
 pub const SIZE: u64 = 9;
-const RULE: &str = "package xagent.api\n\ndecision := {\"allow\": true, \"deny\": [], \"obligations\": []}\n";
+pub const RULE: &str = "package xagent.api\n\ndecision := {\"allow\": true, \"deny\": [], \"obligations\": []}\n";
 
 pub fn signer(seed: u8) -> Signer {
     Signer::new("example.org/ledger", &[seed; 32]).unwrap()
@@ -73,7 +73,7 @@ pub fn ledger_of(honest: bool) -> Vec<Recorded> {
     events
 }
 
-fn principal() -> Principal {
+pub fn principal() -> Principal {
     let scopes = ["*".to_owned()].into();
     Principal { id: "alice".to_owned(), tenant: Tenant::default_tenant(), scopes, roles: Default::default() }
 }
@@ -109,7 +109,7 @@ fn decided(run: &Run, command: &str, number: u8, honest: bool) -> RunEvent {
     }))
 }
 
-fn event(position: u64, tenant: &str, run: &str, sequence: u64, fact: &RunEvent) -> Recorded {
+pub fn event(position: u64, tenant: &str, run: &str, sequence: u64, fact: &RunEvent) -> Recorded {
     let mut event = Recorded {
         position,
         tenant: tenant.parse().unwrap(),
@@ -140,19 +140,25 @@ fn note(ledger: &[Recorded], size: u64, signer: &Signer) -> String {
 
 /// Evidence of the events at `positions`, with the proof that a holder of the whole ledger can make for them.
 pub fn package(ledger: &[Recorded], positions: &[u64]) -> Package {
-    let indices: Vec<_> = positions.iter().map(|position| position - 1).collect();
-    let path = batch_ranges(&indices, SIZE).unwrap().into_iter().map(|range| root(ledger, range)).collect();
+    package_under(&bundle(), ledger, positions)
+}
+
+/// The same of a ledger under a bundle.
+pub fn package_under(bundle: &Bundle, ledger: &[Recorded], positions: &[u64]) -> Package {
+    let (indices, size): (Vec<_>, _) = (positions.iter().map(|position| position - 1).collect(), ledger.len() as u64);
+    let path = batch_ranges(&indices, size).unwrap().into_iter().map(|range| root(ledger, range)).collect();
     let events: Vec<_> = ledger.iter().filter(|event| positions.contains(&event.position)).cloned().collect();
     let decides = events.iter().any(|event| refers(event).unwrap().decision.is_some());
     let (mut bundles, mut blobs) = (BTreeMap::new(), BTreeMap::new());
     if decides {
-        let modules = [("api.rego".to_owned(), Digest::of(RULE.as_bytes()))].into();
-        bundles.insert(bundle().digest(), Law { data: Digest::of(b"{}"), modules });
-        for text in [RULE, "{}"] {
+        let digest = |text: &String| Digest::of(text.as_bytes());
+        let modules = bundle.modules().iter().map(|(path, text)| (path.clone(), digest(text))).collect();
+        bundles.insert(bundle.digest(), Law { data: Digest::of(bundle.data().as_bytes()), modules });
+        for text in bundle.modules().values().map(String::as_str).chain([bundle.data()]) {
             blobs.insert(Digest::of(text.as_bytes()), text.to_owned());
         }
     }
-    let checkpoint = SignedTree { note: note(ledger, SIZE, &signer(7)), verifier: key().to_string() };
+    let checkpoint = SignedTree { note: note(ledger, size, &signer(7)), verifier: key().to_string() };
     Package { subject: Subject::default(), checkpoint, earlier: None, events, bundles, blobs, path }
 }
 

@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod forked;
 mod kit;
 
 use std::path::PathBuf;
@@ -11,7 +12,7 @@ use kit::{OF_RUN, SIZE, earlier, examined, key, ledger, ledger_of, of_run, packa
 use serde_json::{Value, json};
 use xagent_domain::Digest;
 use xagent_policies::Bulk;
-use xagent_replay::evidence::{Fault, Package, Tail, Verdict, examine};
+use xagent_replay::evidence::{Continues, Fault, Package, Tail, Verdict, examine};
 use xagent_tree::Checkpoint;
 
 /// The vectors: name, content, and the faults that are to be found.
@@ -44,6 +45,10 @@ fn vectors() -> Vec<(&'static str, Package, Vec<&'static str>)> {
         ("policy_left_out", bundle, vec!["bundle", "bundle"]),
         ("event_of_another_run", foreign, vec!["foreign"]),
         ("decision_forged", of_run(&ledger_of(false)), vec!["decision"]),
+        ("fork", forked::of(&forked::ledger(|_| {}), &[0, 1]), vec![]),
+        ("fork_alone", forked::of(&forked::ledger(|_| {}), &[1]), vec![]),
+        ("fork_forged", forked::of(&forked::ledger(forked::took_over_something_else), &[0, 1]), vec!["decision"]),
+        ("fork_forged_alone", forked::of(&forked::ledger(forked::took_over_something_else), &[1]), vec![]),
     ]
 }
 
@@ -96,6 +101,23 @@ fn a_run_is_proven_with_its_tail_where_everything_after_it_is_there() {
     begun.subject.runs = of_run(&ledger()).subject.runs;
     begun.subject.runs[0].events = 4;
     assert_eq!(examined(&begun.write().unwrap()).runs[0].tail, Tail::Open);
+}
+
+#[test]
+fn a_fork_is_held_to_what_the_run_it_continues_recorded_where_that_is_here() {
+    let [origin, fork] = forked::RUNS;
+    let ledger = forked::ledger(|_| {});
+    let verdict = examined(&forked::of(&ledger, &[0, 1]).write().unwrap());
+    assert!(verdict.holds, "{:#?}", verdict.findings);
+    let continues: Vec<_> = verdict.runs.iter().map(|run| run.continues.clone()).collect();
+    let left = |compared| Some(Continues { run: origin.to_owned(), at: 7, compared });
+    assert_eq!(continues, [None, left(true)]);
+    let alone = examined(&forked::of(&ledger, &[1]).write().unwrap());
+    assert_eq!((alone.runs[0].run.as_str(), &alone.runs[0].continues), (fork, &left(false)));
+
+    let forged = examined(&std::fs::read(vector("fork_forged.xe")).unwrap());
+    let said = forged.findings[0].to_string();
+    assert!(said.contains(", EventInherited): ") && said.contains("is not what"), "{said}");
 }
 
 #[test]
