@@ -24,7 +24,7 @@ use crate::limits::{Drain, Limits};
 use crate::listen::{Listening, Patient, TlsError, serve};
 use crate::mcp::Mcp;
 use crate::rest::extract::InFlight;
-use crate::rest::{Doors, health_only, router};
+use crate::rest::{Doors, Reach, health_only, router};
 use crate::stream::{Streams, feed};
 use crate::telemetry::{Exporter, Metrics};
 use crate::work::RunQueue;
@@ -152,7 +152,7 @@ impl Server {
         let (bundle_trust, notary_too) = (configuration.bundle_trust.clone(), notary.clone());
         let streams = Streams::new(commands.clone(), configuration.streams.clone(), stages[0].clone());
         let mcp = Mcp::new(commands.clone(), configuration.mcp.clone(), stages[0].clone());
-        let routes = Doors {
+        let routes = Doors::from(Reach {
             mcp: mcp.clone(),
             commands: commands.clone(),
             views,
@@ -167,7 +167,7 @@ impl Server {
             streams: streams.clone(),
             in_flight: InFlight::default(),
             kit,
-        };
+        });
         let limits = configuration.limits.clone();
         let patient = Patient::new(configuration.streams.stall, limits.connections);
         let mut readers = Vec::new();

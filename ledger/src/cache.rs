@@ -4,6 +4,7 @@
 use std::any::Any;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use lru::LruCache;
 use xagent_domain::{Decider, Tenant};
@@ -30,6 +31,8 @@ struct Entry {
     weighed_at: u64,
     /// Where its last snapshot is; 0 where there is none that is known.
     snapshot: u64,
+    /// When a look into the ledger began that found the aggregate to be just this, where there was one.
+    looked: Option<Instant>,
 }
 
 /// The aggregates of one ledger.
@@ -51,6 +54,18 @@ impl Cache {
 }
 
 impl Kept {
+    fn found<D: Decider>(&mut self, key: Key, found: &Loaded<D>, begin: Instant) {
+        match self.entries.peek_mut(&key) {
+            Some(entry) if entry.sequence == found.sequence => entry.looked = Some(begin),
+            Some(_) => {}
+            None => {
+                let (state, sequence) = (Arc::new(found.state.clone()), found.sequence);
+                let (bytes, looked) = (weigh(&found.state), Some(begin));
+                self.put(key, Entry { state, sequence, bytes, weighed_at: sequence, snapshot: 0, looked });
+            }
+        }
+    }
+
     fn put(&mut self, key: Key, entry: Entry) {
         self.bytes += entry.bytes;
         if let Some((_, replaced)) = self.entries.push(key, entry) {
@@ -73,6 +88,25 @@ impl Ledger {
             Some(Fold { state, sequence, .. }) => Ok(Loaded { state, sequence }),
             None => self.load(tenant, aggregate_id).await,
         }
+    }
+
+    /// As [`Self::load`], but where this process has looked less than `staleness` ago, what it found is what it is, even if
+    /// that was nothing. For what is read with every command and seldom changes.
+    pub async fn load_within<D: Decider>(
+        &self,
+        tenant: &Tenant,
+        aggregate_id: &str,
+        staleness: Duration,
+    ) -> Result<Loaded<D>, LedgerError> {
+        let key = (D::TYPE, tenant.clone(), aggregate_id.to_owned());
+        let looked = self.0.cache.kept().entries.peek(&key).and_then(|entry| entry.looked);
+        if looked.is_some_and(|looked| looked.elapsed() < staleness) {
+            return self.load_warm(tenant, aggregate_id).await;
+        }
+        let begin = Instant::now();
+        let loaded = self.load::<D>(tenant, aggregate_id).await?;
+        self.0.cache.kept().found(key, &loaded, begin);
+        Ok(loaded)
     }
 
     /// Keeps the state of an aggregate after an append to it, for whoever loads it next.
@@ -119,7 +153,7 @@ impl Ledger {
         let fresh = before.filter(|(_, at)| sequence < at + at / 4 + WEIGHED_EVERY);
         let known = fresh.or_else(|| weight.map(|bytes| (OVERHEAD + bytes, sequence)));
         let (bytes, weighed_at) = known.unwrap_or_else(|| (weigh(&*state), sequence));
-        self.0.cache.kept().put(key, Entry { state, sequence, bytes, weighed_at, snapshot });
+        self.0.cache.kept().put(key, Entry { state, sequence, bytes, weighed_at, snapshot, looked: None });
     }
 }
 

@@ -41,6 +41,9 @@ impl Default for LedgerOptions {
     }
 }
 
+/// How long a connection is taken for alive without a look.
+const TRUSTED: Duration = Duration::from_secs(1);
+
 /// Appending rests on the isolation: each statement has to see what was committed before it began to hold the lock.
 pub(crate) const SESSION: &str = "SET ROLE xagent_app; SET default_transaction_isolation = 'read committed'; \
                        SET synchronous_commit = on; SET statement_timeout = '3s'; SET lock_timeout = '2s'; \
@@ -54,6 +57,8 @@ impl Ledger {
         let pool = PgPoolOptions::new()
             .max_connections(options.connections)
             .acquire_timeout(options.acquire_timeout)
+            .test_before_acquire(false)
+            .before_acquire(|connection, meta| Box::pin(is_alive(connection, meta.idle_for)))
             .after_connect(|connection, _| Box::pin(async move { connection.execute(SESSION).await.map(drop) }))
             .connect_lazy_with(connect.clone());
         let (committed, _) = tokio::sync::watch::channel(0);
@@ -116,6 +121,11 @@ pub async fn migrate(url: &str) -> Result<(), LedgerError> {
     tokio::time::timeout(Duration::from_secs(60), work)
         .await
         .map_err(|_| LedgerError::Unavailable { operation: OPERATION, detail: "no answer in a minute".to_owned() })?
+}
+
+/// A connection that was used just now is taken for alive; one that is not fails its operation, like any that dies in one.
+async fn is_alive(connection: &mut PgConnection, idle: Duration) -> Result<bool, sqlx::Error> {
+    Ok(idle < TRUSTED || connection.ping().await.is_ok())
 }
 
 fn check_width(width: u64) -> Result<(), LedgerError> {

@@ -36,7 +36,7 @@ pub use leader::{Led, lead};
 pub use lease::Lease;
 pub use notary::{CheckpointKey, Notary, Outside, StoredCheckpoint};
 pub use prove::{ConsistencyProof, InclusionProof};
-pub use read::{Head, Loaded, Scan, Scanned, Wake};
+pub use read::{Head, Loaded, RunStart, Scan, Scanned, Wake};
 pub use receipt::{CommandKey, Receipt};
 pub use store::{CqrsStore, Fact, Folded, FoldedContext};
 pub use subscription::Subscription;

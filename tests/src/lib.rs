@@ -31,7 +31,7 @@ pub use history::{Asks, HARMLESS, History};
 pub use loki::{LokiProcess, loki};
 pub use mcp::McpTools;
 pub use opa::{OpaProcess, opa};
-pub use ran::{Ran, peak_mib, ran, release_binary, xagent_on};
+pub use ran::{Ran, cpu_ticks, peak_mib, ran, release_binary, xagent_on};
 pub use said::{Acknowledged, Said};
 pub use schemathesis::schemathesis;
 pub use stack_tools::{StackTools, installed, root, succeeded};

@@ -57,3 +57,11 @@ pub fn release_binary() -> PathBuf {
     assert!(binary.is_file(), "{} is missing: run `cargo build --release --bin xagent` first", binary.display());
     binary
 }
+
+/// The processor time a process has taken, in clock ticks, which are hundredths of a second (Linux, proc(5)); 0 where that is
+/// not known.
+pub fn cpu_ticks(process: u32) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+    after_name.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum()
+}

@@ -6,7 +6,7 @@ use tracing::Instrument;
 use xagent_domain::access::{Access, AccessEvent, RefusedRequests};
 use xagent_domain::governed::{Command, Governed, Refusal};
 use xagent_domain::run::Run;
-use xagent_domain::{Blob, Context, DecisionMade, Intent, Metadata, Principal, Question, Tenant, Usage};
+use xagent_domain::{Blob, Context, DecisionMade, Intent, Metadata, Principal, Tenant, Usage};
 use xagent_ledger::{Append, Clock, CommandKey, Committed, Expected, Ledger, LedgerError, Receipt};
 
 use super::{Law, UsageCounters};
@@ -182,17 +182,12 @@ impl Executor {
         let context = Context::new(self.now_us(), usage);
         let inquiries = state.inquiries(&request.act, request.intent.as_ref(), &context)?;
         let mut blobs = request.blobs.clone();
-        let mut rulings = Vec::with_capacity(inquiries.len());
         let apart = state.law();
         if let Some(bundle) = &apart {
             self.hold(bundle).await?;
         }
-        for inquiry in &inquiries {
-            let apart = apart.filter(|_| matches!(inquiry.question, Question::ToolCall { .. }));
-            let (ruling, blob) = self.law.ask_of(inquiry, apart).await;
-            rulings.push(ruling);
-            blobs.extend(blob);
-        }
+        let (rulings, inputs): (Vec<_>, Vec<_>) = self.law.ask_each(&inquiries, apart).await.into_iter().unzip();
+        blobs.extend(inputs.into_iter().flatten());
         let command = Command { act: request.act.clone(), intent: request.intent.clone(), context, rulings };
         let events = match state.decide(&command) {
             Err(Refusal::Denied(decision)) => {

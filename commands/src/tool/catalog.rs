@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use jsonschema::Validator;
 use serde_json::Value;
@@ -18,6 +19,9 @@ use crate::{CommandError, Ids, InvalidInput};
 
 /// Compiled schemas kept; beyond it they are compiled anew.
 const KEPT: usize = 4096;
+/// How old a registration may be that another process has replaced: less than what passes between the look at it and the
+/// commit of what was decided on it.
+const STALENESS: Duration = Duration::from_millis(100);
 
 /// The tools of every tenant. Cheap to clone.
 #[derive(Clone)]
@@ -55,7 +59,7 @@ impl Catalog {
         if check_name(name, "/tool").is_err() {
             return Ok(None);
         }
-        let loaded = self.ledger.load::<Tool>(tenant, &Self::aggregate_id(tenant, name)).await?;
+        let loaded = self.ledger.load_within::<Tool>(tenant, &Self::aggregate_id(tenant, name), STALENESS).await?;
         match loaded.state.registration() {
             Some(registration) => Ok(Some(registration.clone())),
             None if loaded.sequence == 0 && is_builtin(name) => {
@@ -70,7 +74,7 @@ impl Catalog {
         if check_name(name, "/upstream").is_err() {
             return Ok(None);
         }
-        let loaded = self.ledger.load::<Upstream>(tenant, &Self::aggregate_id(tenant, name)).await?;
+        let loaded = self.ledger.load_within::<Upstream>(tenant, &Self::aggregate_id(tenant, name), STALENESS).await?;
         Ok(loaded.state.declaration().cloned())
     }
 

@@ -51,5 +51,5 @@ pub(super) async fn follow(ledger: Ledger, read: mpsc::Sender<Vec<Wake>>, stop: 
 /// A wake for nobody: the ledger holds none up to `position`.
 fn nothing_until(position: u64) -> Wake {
     let (tenant, aggregate_id, event_type) = (xagent_domain::Tenant::default_tenant(), String::new(), String::new());
-    Wake { position, tenant, aggregate_id, event_type, started: None }
+    Wake { position, tenant, aggregate_id, event_type, started: None, for_client: false }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use xagent_domain::run::Priority;
-use xagent_ledger::Wake;
+use xagent_ledger::{RunStart, Wake};
 
 use super::{Lane, Limits, RunKey, Waiting};
 
@@ -23,6 +23,9 @@ pub(super) enum News {
 struct Known {
     priority: Priority,
     agent: Option<String>,
+    /// Whether its calls to its client are for its client to execute, as in all runs but forks; false where its start is not
+    /// known.
+    client_executes: bool,
     /// Position of the last wake.
     woken: u64,
     /// When it was read, or when the run was looked at last.
@@ -72,8 +75,12 @@ impl Roster {
             _ => {
                 // The start of a run may be in an archive: then it is as urgent as any.
                 let known = self.open.entry(key.clone()).or_insert_with(Known::new);
+                if wake.for_client && known.client_executes {
+                    return None;
+                }
                 (known.woken, known.looked, known.rests) = (wake.position, Instant::now(), false);
-                if let Some((agent, priority)) = wake.started {
+                if let Some(RunStart { agent, priority, forked }) = wake.started {
+                    known.client_executes = !forked;
                     known.priority = priority.and_then(|name| Priority::named(&name)).unwrap_or_default();
                     known.agent = self.limits.agent(&agent).map(|_| agent);
                 }
@@ -127,7 +134,8 @@ impl Roster {
 
 impl Known {
     fn new() -> Self {
-        Self { priority: Priority::Normal, agent: None, woken: 0, looked: Instant::now(), rests: false }
+        let (priority, agent, client_executes) = (Priority::Normal, None, false);
+        Self { priority, agent, client_executes, woken: 0, looked: Instant::now(), rests: false }
     }
 }
 
@@ -137,9 +145,25 @@ mod tests {
     use xagent_domain::Tenant;
 
     fn wake(position: u64, run: &str, event_type: &str, started: Option<(&str, Option<&str>)>) -> Wake {
-        let started = started.map(|(agent, priority)| (agent.to_owned(), priority.map(str::to_owned)));
+        let started = started.map(|(agent, priority)| RunStart {
+            agent: agent.to_owned(),
+            priority: priority.map(str::to_owned),
+            forked: false,
+        });
         let (tenant, event_type) = (Tenant::default_tenant(), event_type.to_owned());
-        Wake { position, tenant, aggregate_id: run.to_owned(), event_type, started }
+        Wake { position, tenant, aggregate_id: run.to_owned(), event_type, started, for_client: false }
+    }
+
+    #[test]
+    fn a_call_that_its_client_executes_wakes_nobody_but_where_recordings_may_answer_it() {
+        let call = |position, run| Wake { for_client: true, ..wake(position, run, "ToolCallProposed", None) };
+        let mut forked = wake(2, "fork", "RunStarted", Some(("x", None)));
+        forked.started.as_mut().unwrap().forked = true;
+        let mut roster = Roster::new(Arc::default());
+        roster.read(vec![wake(1, "own", "RunStarted", Some(("x", None))), forked]);
+        let news = roster.read(vec![call(3, "own"), call(4, "fork"), call(5, "start archived")]);
+        let woken = |run: &str| News::Woken(RunKey { tenant: Tenant::default_tenant(), run: run.to_owned() });
+        assert_eq!((news, roster.position), (vec![woken("fork"), woken("start archived")], 5));
     }
 
     #[test]

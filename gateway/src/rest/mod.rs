@@ -25,6 +25,7 @@ mod tlog;
 mod tools;
 mod upstreams;
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use axum::Router;
@@ -50,9 +51,26 @@ use crate::telemetry;
 use crate::trace::Trace;
 use extract::{InFlight, Strict};
 
-/// What every route can reach.
+/// What every route can reach. It is cloned several times with every request, so that it is one pointer.
 #[derive(Clone)]
-pub struct Doors {
+pub struct Doors(Arc<Reach>);
+
+impl Deref for Doors {
+    type Target = Reach;
+
+    fn deref(&self) -> &Reach {
+        &self.0
+    }
+}
+
+impl From<Reach> for Doors {
+    fn from(reach: Reach) -> Self {
+        Self(Arc::new(reach))
+    }
+}
+
+/// What every route can reach.
+pub struct Reach {
     /// Commands.
     pub commands: Commands,
     /// The view of runs.

@@ -14,7 +14,7 @@ pub(crate) use copy::{AHEAD, COPYING, Copied, copy};
 pub use loaded::Loaded;
 pub(crate) use loaded::{Fold, verified};
 pub(crate) use raw::signed;
-pub use raw::{Head, Wake};
+pub use raw::{Head, RunStart, Wake};
 pub use scan::{Scan, Scanned};
 
 use crate::Receipt;

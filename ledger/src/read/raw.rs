@@ -26,8 +26,21 @@ pub struct Wake {
     pub aggregate_id: String,
     /// Which event.
     pub event_type: String,
-    /// Where it is the start of a run: the agent's name and, where it is said, the run's priority.
-    pub started: Option<(String, Option<String>)>,
+    /// Where it is the start of a run, what that says.
+    pub started: Option<RunStart>,
+    /// Whether it proposes a call that its client executes.
+    pub for_client: bool,
+}
+
+/// What a worker wants to know of a run's start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunStart {
+    /// The agent's name.
+    pub agent: String,
+    /// The run's priority, where it is said.
+    pub priority: Option<String>,
+    /// Whether the run continues another one: then it does not begin with its start.
+    pub forked: bool,
 }
 
 pub(crate) fn signed(number: u64) -> i64 {
@@ -97,10 +110,13 @@ impl Ledger {
                 tenant: tenant.parse().map_err(|e: xagent_domain::IdError| undecodable("tenant", e))?,
                 aggregate_id: row.try_get("aggregate_id")?,
                 event_type: row.try_get("event_type")?,
-                started: match row.try_get::<Option<String>, _>("agent")? {
-                    Some(agent) => Some((agent, row.try_get("priority")?)),
+                started: match row.try_get("agent")? {
+                    Some(agent) => {
+                        Some(RunStart { agent, priority: row.try_get("priority")?, forked: row.try_get("forked")? })
+                    }
                     None => None,
                 },
+                for_client: row.try_get::<Option<bool>, _>("for_client")?.unwrap_or_default(),
             })
         })
     }

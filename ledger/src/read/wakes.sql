@@ -2,7 +2,10 @@
 -- at work on that run.
 SELECT position, tenant, aggregate_id, event_type,
        CASE WHEN event_type = 'RunStarted' THEN payload #>> '{RunStarted,agent}' END AS agent,
-       CASE WHEN event_type = 'RunStarted' THEN payload #>> '{RunStarted,priority}' END AS priority
+       CASE WHEN event_type = 'RunStarted' THEN payload #>> '{RunStarted,priority}' END AS priority,
+       CASE WHEN event_type = 'RunStarted' THEN sequence > 1 END AS forked,
+       CASE WHEN event_type = 'ToolCallProposed' THEN payload #>> '{ToolCallProposed,tool,executor}' = 'client' END
+           AS for_client
   FROM events
  WHERE position > $1
    AND aggregate_type = 'run' AND event_type IN (

@@ -27,11 +27,15 @@ const HEADINGS: &str = "| connections | ours: calls a second | p50 ms | p99 ms |
                         second | p50 ms | p99 ms | decisions, ours to OPA | calls, ours to OPA's decisions |\n\
                         |---|---|---|---|---|---|---|---|---|---|\n";
 
-async fn run(connections: &[usize]) -> String {
-    let ours = Ours::start().await;
+/// The doors alone, as they are scaled apart: what is done of a call before it is answered. And all roles in one process,
+/// where workers, the relay and the views take their part of the same cores.
+const SERVERS: [(&str, &str); 2] = [("api", "the doors alone"), ("api,worker,relay,projector", "all roles in one process")];
+
+async fn run((roles, title): (&str, &str), connections: &[usize]) -> String {
+    let ours = Ours::start(roles).await;
     let stock = Stock::start(&ours.bundle, ours.inputs().await);
     let mut table = format!(
-        "## Tool calls over HTTP: token, two decisions, fsynced events and receipt; OPA decides the same {} inputs of {} \
+        "## Tool calls over HTTP, {title}: token, two decisions, fsynced events and receipt; OPA decides the same {} inputs of {} \
          bytes on average and records nothing\n\n{HEADINGS}",
         stock.count(),
         stock.bytes(),
@@ -40,6 +44,7 @@ async fn run(connections: &[usize]) -> String {
         let (mut we, mut they) = (Figures::default(), Figures::default());
         for _ in 0..TURNS {
             we.add(ours.turn(connections, TURN).await);
+            ours.settled().await;
             they.add(stock.turn(connections, TURN).await);
         }
         let (calls, theirs) = (we.rate(), they.rate());
@@ -66,7 +71,8 @@ fn main() {
     if connections.is_empty() {
         connections = vec![1, 16, 64, 256];
     }
-    let report = tokio::runtime::Runtime::new().unwrap().block_on(run(&connections));
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let report = SERVERS.map(|server| runtime.block_on(run(server, &connections))).join("\n");
     println!("{report}");
     let results = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target/bench");
     std::fs::create_dir_all(&results).unwrap();

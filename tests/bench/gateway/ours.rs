@@ -11,7 +11,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use xagent_policies::Bundle;
 use xagent_stack::{Need, Stack, StackOptions};
-use xagent_tests::{peak_mib, release_binary, until};
+use xagent_tests::{cpu_ticks, peak_mib, release_binary, until};
 
 use crate::load::{Figures, drive, post};
 
@@ -20,6 +20,10 @@ const SECRET: &str = "0123456789abcdef0123456789abcdef0123456789abcdef";
 const ENOUGH: u64 = 1_000_000_000;
 /// Bytes of a call's arguments, which bring its input to about 2 KB.
 const ARGUMENTS: usize = 800;
+
+/// How long it is looked at whether the server rests, and the hundredths of a second that it computes then where it does not.
+const LOOK: Duration = Duration::from_millis(250);
+const BUSY: u64 = 3;
 
 pub struct Ours {
     pub bundle: Bundle,
@@ -38,7 +42,7 @@ pub struct Asked {
 }
 
 impl Ours {
-    pub async fn start() -> Self {
+    pub async fn start(roles: &str) -> Self {
         let folder = xagent_tests::folder("bench-gateway-");
         let options = StackOptions {
             folder: folder.path().to_owned(),
@@ -48,7 +52,7 @@ impl Ours {
         };
         let stack = tokio::task::spawn_blocking(move || Stack::start(options)).await.unwrap().unwrap();
         xagent_ledger::migrate(stack.postgres_url()).await.unwrap();
-        let (server, address) = serve(&stack, &folder).await;
+        let (server, address) = serve(&stack, &folder, roles).await;
         let token = token().await;
         let http = Client::builder().no_proxy().build().unwrap();
         let bundle = bundle();
@@ -122,6 +126,18 @@ impl Ours {
         asked
     }
 
+    /// Waits until the server has caught up with what it was asked, and leaves the machine to others (Linux).
+    pub async fn settled(&self) {
+        let Some(process) = self.server.id() else { return };
+        let mut before = cpu_ticks(process);
+        until("the server rests", async || {
+            tokio::time::sleep(LOOK).await;
+            let now = cpu_ticks(process);
+            (now - std::mem::replace(&mut before, now) < BUSY).then_some(())
+        })
+        .await;
+    }
+
     /// The most memory the server ever had (Linux).
     pub fn most_memory_mib(&self) -> u64 {
         self.server.id().and_then(peak_mib).map_or(0, |mib| mib as u64)
@@ -145,7 +161,7 @@ fn bundle() -> Bundle {
     Bundle::from_parts(modules, &data.to_string()).unwrap()
 }
 
-async fn serve(stack: &Stack, folder: &TempDir) -> (Child, SocketAddr) {
+async fn serve(stack: &Stack, folder: &TempDir, roles: &str) -> (Child, SocketAddr) {
     let mut command = Command::new(release_binary());
     command
         .env("XAGENT_DATABASE_URL", stack.postgres_url())
@@ -155,7 +171,7 @@ async fn serve(stack: &Stack, folder: &TempDir) -> (Child, SocketAddr) {
         .env("XAGENT_HOME", folder.path().join("home"))
         .env("XAGENT_LOG", "error")
         // The rate of one principal is what is measured here.
-        .args(["--json", "serve", "--listen", "127.0.0.1:0", "--rate-per-minute", "0"])
+        .args(["--json", "serve", "--listen", "127.0.0.1:0", "--rate-per-minute", "0", "--roles", roles])
         .args(["--requests", "1024", "--requests-per-principal", "1024"])
         .stdout(std::process::Stdio::piped())
         .kill_on_drop(true);
