@@ -12,7 +12,7 @@ use super::filters::{form, pages};
 use super::layout::{self, Here};
 use super::parts::{
     Tone, beginning, block, bytes, content, duration, engine, facts, fold, heading, json, mark, moment, moment_us,
-    nothing, reasons, status,
+    nothing, prose, reasons, status,
 };
 use super::runs::address;
 use crate::export::Format;
@@ -75,7 +75,7 @@ fn line(row: &DecisionRow) -> Markup {
                 }
                 @if let Some(run) = &row.run { div { a.id href=(address(run)) { (run) } } }
             }
-            td data-label="Reasons" { @for code in &row.codes { code.code { (code) } " " } div.soft { (beginning(&row.reasons, 200)) } }
+            td data-label="Reasons" { @for code in &row.codes { code.code { (code) } " " } div.soft { (prose(&beginning(&row.reasons, 200))) } }
             td data-label="For" { (row.principal) @if let Some(agent) = &row.agent { div.soft { "agent " (agent) } } }
             td data-label="When" { (moment(row.decided_at)) }
         }

@@ -29,7 +29,8 @@ const HEADINGS: &str = "| connections | ours: calls a second | p50 ms | p99 ms |
 
 /// The doors alone, as they are scaled apart: what is done of a call before it is answered. And all roles in one process,
 /// where workers, the relay and the views take their part of the same cores.
-const SERVERS: [(&str, &str); 2] = [("api", "the doors alone"), ("api,worker,relay,projector", "all roles in one process")];
+const SERVERS: [(&str, &str); 2] =
+    [("api", "the doors alone"), ("api,worker,relay,projector", "all roles in one process")];
 
 async fn run((roles, title): (&str, &str), connections: &[usize]) -> String {
     let ours = Ours::start(roles).await;

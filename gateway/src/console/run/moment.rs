@@ -79,8 +79,8 @@ fn changes(changes: &[Change]) -> Markup {
         ul.changes {
             @for change in changes.iter().take(MOST) {
                 @match change {
-                    Change::Add { path, value: added } => li { (signed(Tone::Good, "+", "added")) " " code { (path) } (value(added)) },
-                    Change::Remove { path, was } => li { (signed(Tone::Bad, "−", "removed")) " " code { (path) } (value(was)) },
+                    Change::Add { path, value: added } => li { (signed(Tone::Good, "+", "added")) " " code { (path) } " " (value(added)) },
+                    Change::Remove { path, was } => li { (signed(Tone::Bad, "−", "removed")) " " code { (path) } " " (value(was)) },
                     Change::Replace { path, was, value: now } => li {
                         (signed(Tone::Runs, "→", "changed")) " " code { (path) }
                         div { span.soft { "from " } (value(was)) } div { span.soft { "to " } (value(now)) }
