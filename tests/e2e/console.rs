@@ -152,7 +152,7 @@ async fn a_sign_in_ends_with_its_token_and_a_key_is_as_good_as_one() {
 
     let key = json!({"name": "console", "scopes": ["run:read"], "lifetime_s": 3600});
     let key = world.everything("alice").post("/v1/api-keys", &key).await.expect(201);
-    let secret = key["secret"].as_str().unwrap_or_else(|| panic!("{key:#}")).to_owned();
+    let secret = key["api_key"].as_str().unwrap_or_else(|| panic!("{key:#}")).to_owned();
     let holder = Visitor::with(&world, &Api::with_token(&world.url, &secret));
     holder.get("/console/runs").await.expect(200);
     holder.get("/console/decisions").await.expect(403);
