@@ -135,7 +135,7 @@ pub fn prose(text: &str) -> Markup {
 
 /// A text as it is, in its own box.
 pub fn block(text: &str) -> Markup {
-    let shown = text.floor_char_boundary(SHOWN);
+    let shown = (0..=SHOWN.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or_default();
     html! {
         pre tabindex="0" { code { (text[..shown]) } }
         @if shown < text.len() { p.soft { "The first " (bytes(shown as u64)) " of " (bytes(text.len() as u64)) "; the API has all of it." } }
