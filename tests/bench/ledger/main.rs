@@ -24,6 +24,10 @@ use xagent_stack::{Need, Stack, StackOptions};
 
 use databases::Databases;
 
+/// The one of the `xagent` binary.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 const PARTS: [&str; 5] = ["append", "latency", "growth", "verify", "memory"];
 const HELP: &str = "Benchmarks of the ledger: cargo bench -p xagent-tests --bench ledger [-- PART...]
 

@@ -17,6 +17,10 @@ use xagent_policies::{Bulk, Bundle, Embedded, PolicyEngine};
 
 use inputs::Input;
 
+/// The one of the `xagent` binary.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 const LIMITS: Limits = Limits { timeout_ms: 10_000 };
 /// Turns of each contestant, so that what slows the machine for a while slows all of them.
 const TURNS: usize = 5;
