@@ -7,6 +7,7 @@
 mod access;
 pub mod cli;
 mod configuration;
+mod console;
 mod evidence;
 mod export;
 mod limits;

@@ -50,6 +50,9 @@ problems! {
     /// The law said no.
     Denied = "denied", FORBIDDEN, "Denied by policy",
         "Read `deny`: use a token with the scope or role it names, or ask who writes the policies.";
+    /// A page of another site sent it.
+    CrossSite = "cross-site", FORBIDDEN, "Sent by another site",
+        "Open the console itself and do it there.";
     /// The law said: later.
     RateLimited = "rate-limited", TOO_MANY_REQUESTS, "Too many requests",
         "Wait for `Retry-After`, then go on more slowly.";
@@ -335,6 +338,8 @@ impl IntoResponse for Problem {
             }
             _ => {}
         }
+        // For doors that show it in another way.
+        response.extensions_mut().insert(self);
         response
     }
 }

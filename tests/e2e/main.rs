@@ -14,6 +14,8 @@ mod bundles;
 mod checkpoints;
 mod commands;
 mod compatibility;
+mod console;
+mod console_browser;
 mod crash;
 mod decision_logs;
 mod doors;

@@ -5,6 +5,7 @@
 
 mod chat;
 mod command;
+mod console;
 mod examples;
 mod history;
 mod jaeger;
@@ -25,6 +26,7 @@ use xagent_stack::StackError;
 
 pub use chat::{ChatRequest, ChatServer, Script};
 pub use command::Command;
+pub use console::Browser;
 pub use examples::{Examples, Parts, names};
 pub use history::{Asks, HARMLESS, History};
 pub use jaeger::JaegerProcess;

@@ -48,6 +48,14 @@ pub async fn authenticate(State(doors): State<Doors>, mut request: Request, next
     response
 }
 
+/// Refuses what a page of another site sent, whoever it says it is for.
+pub async fn refuse_cross_site(doors: &Doors, request: Request) -> Response {
+    let place = Place::of(&request);
+    drop(request);
+    let detail = "the browser says that a page of another site sent this, or does not say which page did";
+    refuse(doors, &place, &Refused::new(Why::CrossSite, detail), None).await
+}
+
 async fn refuse(doors: &Doors, place: &Place, refused: &Refused, known: Option<&Known>) -> Response {
     let answer = Problem::from(refused).traced(&place.trace).into_response();
     record(doors, place, refused, known, answer).await

@@ -19,7 +19,7 @@ use xagent_commands::{Commands, KeyRefusal};
 use xagent_domain::{ApiKeyId, Principal};
 
 pub use claims::{ClaimNames, IssuerOptions};
-pub use door::authenticate;
+pub use door::{authenticate, refuse_cross_site};
 pub use refused::{Refused, Why};
 pub use ring::{KeyOptions, KeyRing};
 pub use secret::{Grant, Secret, mint};

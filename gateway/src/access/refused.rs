@@ -64,6 +64,8 @@ reasons! {
     ApiKeysAway = "api_keys_away";
     /// There is no such thing in the principal's tenant; that it may be another's is not said, and not known here.
     NotFound = "not_found";
+    /// A form of the console came from a page of another site.
+    CrossSite = "cross_site";
     /// The principal asked for more than its rate.
     Rate = "rate";
     /// The principal has too many requests under way.
@@ -103,6 +105,7 @@ impl From<&Refused> for Problem {
         let kind = match refused.why {
             Why::KeysAway | Why::ApiKeysAway => ProblemType::Unavailable,
             Why::Rate | Why::Concurrency => ProblemType::RateLimited,
+            Why::CrossSite => ProblemType::CrossSite,
             _ => ProblemType::Unauthenticated,
         };
         let problem = Self::new(kind, refused.detail.clone());

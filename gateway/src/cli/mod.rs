@@ -46,6 +46,8 @@ mod verify;
 mod what_if;
 mod worker;
 
+pub(crate) use what_if::recorded as recorded_what_if;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 

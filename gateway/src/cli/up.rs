@@ -222,15 +222,16 @@ async fn sample(context: &Context, configuration: &Configuration, url: &str) -> 
 
 impl Sample {
     fn json(&self, url: &str) -> Value {
-        json!({"replay": self.report, "run": self.run, "status": self.status, "summary": self.summary, "url": url})
+        json!({"console": format!("{url}/console"), "replay": self.report, "run": self.run, "status": self.status, "summary": self.summary, "url": url})
     }
 
     fn text(&self, url: &str, paint: Paint) -> String {
         let xagent = std::env::args().next().unwrap_or_else(|| "xagent".to_owned());
         format!(
-            "\n{}\n{}\n\nThe run is {}: {}\n\n{}\n{}\n\nX-Agent is up at {}\n\n  {xagent} runs\n      lists runs\n  \
+            "\n{}\n{}\n\nThe run is {}: {}\n\n{}\n{}\n\nX-Agent is up at {}\n\n  {url}/console\n      \
+             shows all of it: the run above, decisions, approvals; sign in with a token\n  {xagent} runs\n      lists runs\n  \
              {xagent} replay --all\n      proves that all of them replay identically\n  {xagent} token --subject me --scope '*'\n      \
-             mints a token for {url}/v1\n\nCtrl-C stops all of it; the data stays in its folder.",
+             mints a token, for the console and for {url}/v1\n\nCtrl-C stops all of it; the data stays in its folder.",
             paint.strong("What the agent did, and what the policies said"),
             tell(&self.steps, paint),
             self.status,

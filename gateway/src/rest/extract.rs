@@ -17,7 +17,7 @@ use serde::de::DeserializeOwned;
 use xagent_commands::Caller;
 use xagent_domain::{CommandId, IdError};
 
-pub(super) use command::trace;
+pub(crate) use command::trace;
 pub use command::{Commanding, CommandingRun, Creating, CreatingInRun, InFlight};
 pub use prefer::Wait;
 pub use query::{Limit, Natural, Parameters};

@@ -24,9 +24,9 @@ pub struct OfSize {
 #[derive(Serialize, JsonSchema)]
 pub struct Tree {
     /// Events in it.
-    size: u64,
+    pub(crate) size: u64,
     /// RFC 6962 section 2.1.
-    root: Digest,
+    pub(crate) root: Digest,
 }
 
 /// Read the root of the tree
@@ -41,14 +41,19 @@ pub async fn root(
     calling: Calling,
     Parameters(query): Parameters<OfSize>,
 ) -> Result<Json<Tree>, Problem> {
-    allowed(&doors, &calling).await?;
-    let head = head(&doors, &calling).await?;
-    let size = query.size.map_or(head, |size| size.0);
+    tree(&doors, &calling, query.size.map(|size| size.0)).await.map(Json)
+}
+
+/// The tree, now or at a size it had, where the law lets the caller read it.
+pub(crate) async fn tree(doors: &Doors, calling: &Calling, size: Option<u64>) -> Result<Tree, Problem> {
+    allowed(doors, calling).await?;
+    let head = head(doors, calling).await?;
+    let size = size.unwrap_or(head);
     if size > head {
         return Err(calling.problem(Refusal::NotFound { what: "tree of size", id: size.to_string() }));
     }
     let root = doors.commands.ledger().root_at(size).await.map_err(|error| calling.problem(error))?;
-    Ok(Json(Tree { size, root }))
+    Ok(Tree { size, root })
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -71,14 +76,24 @@ pub async fn inclusion(
     calling: Calling,
     Parameters(query): Parameters<OfEvent>,
 ) -> Result<Json<InclusionProof>, Problem> {
-    allowed(&doors, &calling).await?;
-    let size = match query.size {
-        Some(size) => size.0,
-        None => head(&doors, &calling).await?,
+    proof(&doors, &calling, query.position.0, query.size.map(|size| size.0)).await.map(Json)
+}
+
+/// The proof that an event is in the tree, where the law lets the caller read it.
+pub(crate) async fn proof(
+    doors: &Doors,
+    calling: &Calling,
+    position: u64,
+    size: Option<u64>,
+) -> Result<InclusionProof, Problem> {
+    allowed(doors, calling).await?;
+    let size = match size {
+        Some(size) => size,
+        None => head(doors, calling).await?,
     };
-    let proof = doors.commands.ledger().inclusion(query.position.0, size).await.map_err(|e| calling.problem(e))?;
-    let what = || Refusal::NotFound { what: "event at position", id: format!("{} of {size}", query.position.0) };
-    proof.map(Json).ok_or_else(|| calling.problem(what()))
+    let proof = doors.commands.ledger().inclusion(position, size).await.map_err(|e| calling.problem(e))?;
+    let what = || Refusal::NotFound { what: "event at position", id: format!("{position} of {size}") };
+    proof.ok_or_else(|| calling.problem(what()))
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -110,7 +125,7 @@ pub async fn consistency(
 }
 
 /// Whether the law lets the caller read the tree.
-pub(super) async fn allowed(doors: &Doors, calling: &Calling) -> Result<(), Problem> {
+pub(crate) async fn allowed(doors: &Doors, calling: &Calling) -> Result<(), Problem> {
     let allowed = doors.commands.authorise_read(&calling.caller, "read.ledger", "ledger", "").await;
     allowed.map_err(|error| calling.problem(error))
 }

@@ -56,7 +56,7 @@ pub async fn events(
     Id(run): Id<RunId>,
     Parameters(page): Parameters<Page>,
 ) -> Result<Json<Items<ShownEvent>>, Problem> {
-    let (events, next) = recorded(&doors, &calling, "read.events", run, &page).await?;
+    let (events, next) = recorded(&doors, &calling, "read.events", run, page.span()).await?;
     let items = events.into_iter().map(shown).collect::<Result<Vec<_>, _>>();
     Ok(Json(Items { items: items.map_err(|problem| problem.traced(&calling.trace))?, next }))
 }
@@ -74,7 +74,7 @@ pub async fn decisions(
     Id(run): Id<RunId>,
     Parameters(page): Parameters<Page>,
 ) -> Result<Json<Items<ShownDecision>>, Problem> {
-    let (events, next) = recorded(&doors, &calling, "read.decisions", run, &page).await?;
+    let (events, next) = recorded(&doors, &calling, "read.decisions", run, page.span()).await?;
     let decision = |event: &Recorded| match read(&event.event_type, &event.event_version, &event.payload) {
         Ok(RunEvent::DecisionMade(made)) => Ok(ShownDecision {
             position: event.position,
@@ -89,17 +89,24 @@ pub async fn decisions(
     Ok(Json(Items { items, next }))
 }
 
-async fn recorded(
+impl Page {
+    /// The sequence after which it begins, and events at most.
+    fn span(&self) -> (u64, u32) {
+        (self.cursor.map_or(0, |cursor| cursor.0), self.limit.0)
+    }
+}
+
+/// The events of a run after a sequence, where the law lets the caller read them; and where the next ones begin.
+pub(crate) async fn recorded(
     doors: &Doors,
     calling: &Calling,
     name: &str,
     run: RunId,
-    page: &Page,
+    (after, limit): (u64, u32),
 ) -> Result<(Vec<Recorded>, Option<String>), Problem> {
-    let (tenant, id, limit) = (&calling.caller.principal.tenant, run.to_string(), page.limit.0);
+    let (tenant, id) = (&calling.caller.principal.tenant, run.to_string());
     let allowed = doors.commands.authorise_read(&calling.caller, name, "run", &id).await;
     allowed.map_err(|error| calling.problem(error))?;
-    let after = page.cursor.map_or(0, |cursor| cursor.0);
     let events = doors.commands.ledger().stream(tenant, "run", &id, after, limit).await;
     let events = events.map_err(|error| calling.problem(error))?;
     if events.is_empty() && after == 0 {

@@ -12,15 +12,15 @@ pub mod extract;
 mod fork;
 mod health;
 mod keys;
-mod ledger;
-mod list;
+pub(crate) mod ledger;
+pub(crate) mod list;
 mod memory;
 pub mod openapi;
 mod outcome;
-mod query;
-mod replays;
-mod runs;
-mod timeline;
+pub(crate) mod query;
+pub(crate) mod replays;
+pub(crate) mod runs;
+pub(crate) mod timeline;
 mod tlog;
 mod tools;
 mod upstreams;
@@ -42,6 +42,7 @@ use xagent_policies::Trust;
 use xagent_projections::{Bus, RunViews, Tables};
 
 use crate::access::{Tally, Tokens, authenticate};
+use crate::console;
 use crate::limits::{Drain, Limits, sized, watched};
 use crate::mcp::{self, Mcp};
 use crate::problem::{Problem, ProblemType};
@@ -113,6 +114,7 @@ pub fn router(doors: Doors) -> Router {
         .layer(from_fn_with_state(doors.clone(), lawful))
         .layer(from_fn_with_state(doors.clone(), authenticate))
         .with_state(doors.clone());
+    let console = console::routes(&doors);
     let (routes, _) = open().layer(strict).merge(governed).split_for_parts();
     routes
         .fallback(no_route)
@@ -120,6 +122,7 @@ pub fn router(doors: Doors) -> Router {
         .with_state(doors)
         .layer(from_fn_with_state(limits, timed))
         .merge(mcp)
+        .merge(console)
         .layer(from_fn(telemetry::traced))
         .layer(from_fn(sized))
         .layer(from_fn_with_state(drain, watched))
@@ -225,7 +228,7 @@ fn queries() -> OpenApiRouter<Doors> {
 }
 
 /// Before the law is loaded nothing can be decided, so nothing is asked.
-async fn lawful(State(doors): State<Doors>, request: Request, next: Next) -> Response {
+pub(crate) async fn lawful(State(doors): State<Doors>, request: Request, next: Next) -> Response {
     if doors.commands.executor().law().active().is_some() {
         return next.run(request).await;
     }
@@ -235,7 +238,7 @@ async fn lawful(State(doors): State<Doors>, request: Request, next: Next) -> Res
 }
 
 /// Bounds requests in time.
-async fn timed(State(limits): State<Arc<Limits>>, request: Request, next: Next) -> Response {
+pub(crate) async fn timed(State(limits): State<Arc<Limits>>, request: Request, next: Next) -> Response {
     let (trace, longest) = (trace(&request), limits.options.request);
     tokio::time::timeout(longest, next.run(request)).await.unwrap_or_else(|_| {
         let detail = format!("the request took longer than {} s; what became of it is not known", longest.as_secs());

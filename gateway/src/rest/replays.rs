@@ -93,30 +93,30 @@ pub struct Asked {
 /// A report that was kept.
 #[derive(Serialize, JsonSchema)]
 pub struct KeptReplay {
-    position: u64,
-    sequence: u64,
+    pub(crate) position: u64,
+    pub(crate) sequence: u64,
     /// Microseconds since 1970, UTC.
-    recorded_at_us: i64,
+    pub(crate) recorded_at_us: i64,
     /// Who recorded it.
-    recorded_by: String,
-    bundle: Digest,
-    after: u64,
-    to: u64,
-    engine: EngineIdentity,
-    decided: u64,
-    undecided: u64,
-    engine_changed: u64,
-    changes: BTreeMap<String, u64>,
+    pub(crate) recorded_by: String,
+    pub(crate) bundle: Digest,
+    pub(crate) after: u64,
+    pub(crate) to: u64,
+    pub(crate) engine: EngineIdentity,
+    pub(crate) decided: u64,
+    pub(crate) undecided: u64,
+    pub(crate) engine_changed: u64,
+    pub(crate) changes: BTreeMap<String, u64>,
     /// The whole report; none where its text is not here any more.
-    report: Option<serde_json::Map<String, Value>>,
+    pub(crate) report: Option<serde_json::Map<String, Value>>,
 }
 
 /// Reports in the order they were recorded.
 #[derive(Serialize, JsonSchema)]
 pub struct KeptReplays {
-    items: Vec<KeptReplay>,
+    pub(crate) items: Vec<KeptReplay>,
     /// Where the next page begins; none at the end.
-    next_after: Option<u64>,
+    pub(crate) next_after: Option<u64>,
 }
 
 /// List what-if reports
@@ -131,14 +131,19 @@ pub async fn list(
     calling: Calling,
     Parameters(asked): Parameters<Asked>,
 ) -> Result<Json<KeptReplays>, Problem> {
-    let allowed = doors.commands.authorise_read(&calling.caller, "read.replays", "bundle", "").await;
-    allowed.map_err(|error| calling.problem(error))?;
-    page(&doors, &asked).await.map(Json).map_err(|problem| calling.problem(problem))
+    after(&doors, &calling, asked.after.0, asked.limit.0).await.map(Json)
 }
 
-async fn page(doors: &Doors, asked: &Asked) -> Result<KeptReplays, Problem> {
+/// Reports after a sequence of the stream of bundles, where the law lets the caller read them.
+pub(crate) async fn after(doors: &Doors, calling: &Calling, after: u64, limit: u32) -> Result<KeptReplays, Problem> {
+    let allowed = doors.commands.authorise_read(&calling.caller, "read.replays", "bundle", "").await;
+    allowed.map_err(|error| calling.problem(error))?;
+    page(doors, after, limit).await.map_err(|problem| calling.problem(problem))
+}
+
+async fn page(doors: &Doors, after: u64, limit: u32) -> Result<KeptReplays, Problem> {
     let (ledger, tenant) = (doors.commands.ledger(), Tenant::default_tenant());
-    let (mut items, mut at) = (Vec::new(), asked.after.0);
+    let (mut items, mut at) = (Vec::new(), after);
     loop {
         let events = ledger.stream(&tenant, "bundle", "policies", at, PAGE).await?;
         let ended = events.len() < PAGE as usize;
@@ -148,7 +153,7 @@ async fn page(doors: &Doors, asked: &Asked) -> Result<KeptReplays, Problem> {
                 continue;
             }
             items.push(kept(doors, event).await?);
-            if items.len() as u64 >= u64::from(asked.limit.0) {
+            if items.len() as u64 >= u64::from(limit) {
                 return Ok(KeptReplays { items, next_after: Some(at) });
             }
         }

@@ -121,15 +121,15 @@ impl Receipted for RunStarted {
 /// A run as it is shown.
 #[derive(Serialize, JsonSchema)]
 pub struct ShownRun {
-    run: String,
+    pub(crate) run: String,
     /// Where it stands.
     #[schemars(with = "RunStatus")]
     status: &'static str,
     /// `view` or `ledger`.
     source: &'static str,
     /// The last event that the state covers.
-    sequence: u64,
-    state: Run,
+    pub(crate) sequence: u64,
+    pub(crate) state: Run,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -166,12 +166,26 @@ pub async fn read(
             Err(error) => tracing::debug!(error = %error, "view.runs.unavailable"),
         }
     }
-    let at = query.at.map_or(u64::MAX, |at| at.0);
-    let loaded = doors.commands.ledger().load_at::<Run>(tenant, &id, at).await.map_err(|e| calling.problem(e))?;
+    let recorded = recorded(&doors, &calling, id, query.at.map_or(u64::MAX, |at| at.0)).await?;
+    Ok(shown(recorded.run, recorded.sequence, recorded.state, "ledger"))
+}
+
+/// The run as of a sequence, where the law lets the caller read it.
+pub(crate) async fn as_of(doors: &Doors, calling: &Calling, run: RunId, at: u64) -> Result<ShownRun, Problem> {
+    let id = run.to_string();
+    let allowed = doors.commands.authorise_read(&calling.caller, "read.run", "run", &id).await;
+    allowed.map_err(|error| calling.problem(error))?;
+    recorded(doors, calling, id, at).await
+}
+
+async fn recorded(doors: &Doors, calling: &Calling, run: String, at: u64) -> Result<ShownRun, Problem> {
+    let tenant = &calling.caller.principal.tenant;
+    let loaded = doors.commands.ledger().load_at::<Run>(tenant, &run, at).await.map_err(|e| calling.problem(e))?;
     if loaded.sequence == 0 {
-        return Err(calling.problem(Refusal::NotFound { what: "run", id }));
+        return Err(calling.problem(Refusal::NotFound { what: "run", id: run }));
     }
-    Ok(shown(id, loaded.sequence, loaded.state, "ledger"))
+    let (sequence, state) = (loaded.sequence, loaded.state);
+    Ok(ShownRun { run, status: state.status().as_str(), source: "ledger", sequence, state })
 }
 
 fn shown(run: String, sequence: u64, state: Run, source: &'static str) -> (HeaderMap, Json<ShownRun>) {

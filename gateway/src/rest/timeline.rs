@@ -35,7 +35,7 @@ pub struct RunDiff {
     from: u64,
     to: u64,
     /// A JSON Patch (RFC 6902) from the first state to the second; `was` says what there was.
-    changes: Vec<Change>,
+    pub(crate) changes: Vec<Change>,
 }
 
 /// Read what changed in a run
@@ -51,12 +51,23 @@ pub async fn diff(
     Id(run): Id<RunId>,
     Parameters(Span { from, to }): Parameters<Span>,
 ) -> Result<Json<RunDiff>, Problem> {
-    let id = run.to_string();
-    let allowed = doors.commands.authorise_read(&calling.caller, "read.run", "run", &id).await;
+    between(&doors, &calling, run, from.0, to.0).await.map(Json)
+}
+
+/// What changed in a run between two of its events, where the law lets the caller read it.
+pub(crate) async fn between(
+    doors: &Doors,
+    calling: &Calling,
+    run: RunId,
+    from: u64,
+    to: u64,
+) -> Result<RunDiff, Problem> {
+    let run = run.to_string();
+    let allowed = doors.commands.authorise_read(&calling.caller, "read.run", "run", &run).await;
     allowed.map_err(|error| calling.problem(error))?;
-    let before = state(&doors, &calling, &id, ("from", from.0)).await?;
-    let after = state(&doors, &calling, &id, ("to", to.0)).await?;
-    Ok(Json(RunDiff { run: id, from: from.0, to: to.0, changes: xagent_replay::diff(&before, &after) }))
+    let before = state(doors, calling, &run, ("from", from)).await?;
+    let after = state(doors, calling, &run, ("to", to)).await?;
+    Ok(RunDiff { run, from, to, changes: xagent_replay::diff(&before, &after) })
 }
 
 #[derive(Deserialize, JsonSchema)]

@@ -33,8 +33,13 @@ pub struct CheckpointKey {
 impl Ledger {
     /// The checkpoint of the largest tree.
     pub async fn latest_checkpoint(&self) -> Result<Option<StoredCheckpoint>, LedgerError> {
-        let sql = "SELECT size, note, verifier FROM checkpoints ORDER BY size DESC LIMIT 1";
-        Ok(self.checkpoints(sqlx::query(sql)).await?.pop())
+        Ok(self.newest_checkpoints(1).await?.pop())
+    }
+
+    /// Up to `limit` checkpoints, the largest tree first.
+    pub async fn newest_checkpoints(&self, limit: u32) -> Result<Vec<StoredCheckpoint>, LedgerError> {
+        let sql = "SELECT size, note, verifier FROM checkpoints ORDER BY size DESC LIMIT $1";
+        self.checkpoints(sqlx::query(sql).bind(i64::from(limit))).await
     }
 
     /// Up to `limit` checkpoints of trees of more than `after` leaves, the smallest first.

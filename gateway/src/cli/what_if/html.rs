@@ -13,7 +13,6 @@ const STYLE: &str = include_str!("style.css");
 const ROWS: usize = 100;
 
 pub fn page(summary: &Summary<'_>) -> String {
-    let tally = summary.tally;
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -27,24 +26,32 @@ pub fn page(summary: &Summary<'_>) -> String {
             body {
                 main {
                     h1 { "What if " code { (summary.named) } " had decided" }
-                    (verdict(summary))
-                    (facts(summary))
-                    (classes(summary))
-                    @for (title, group) in [
-                        ("By rule", &tally.groups.rules), ("By tool", &tally.groups.tools),
-                        ("By agent", &tally.groups.agents), ("By principal", &tally.groups.principals),
-                    ] { (grouped(title, group)) }
-                    (divergences(summary))
-                    @if !tally.examples.is_empty() { h2 { "Examples" } }
-                    @for example in summary.examples() { (shown(example)) }
-                    (engines(summary))
-                    (undecided(summary))
-                    (coverage(summary))
+                    (body(summary))
                 }
             }
         }
     };
     page.into_string()
+}
+
+/// The report without a page around it.
+pub fn body(summary: &Summary<'_>) -> Markup {
+    let tally = summary.tally;
+    html! {
+        (verdict(summary))
+        (facts(summary))
+        (classes(summary))
+        @for (title, group) in [
+            ("By rule", &tally.groups.rules), ("By tool", &tally.groups.tools),
+            ("By agent", &tally.groups.agents), ("By principal", &tally.groups.principals),
+        ] { (grouped(title, group)) }
+        (divergences(summary))
+        @if !tally.examples.is_empty() { h2 { "Examples" } }
+        @for example in summary.examples() { (shown(example)) }
+        (engines(summary))
+        (undecided(summary))
+        (coverage(summary))
+    }
 }
 
 fn verdict(summary: &Summary<'_>) -> Markup {
@@ -77,7 +84,7 @@ fn classes(summary: &Summary<'_>) -> Markup {
         @if summary.tally.changes() > 0 {
             h2 { "Changes" }
             table {
-                thead { tr { th { "Change" } th.number { "Decisions" } th.number { "First in their run" } th { "Meaning" } } }
+                thead { tr { th scope="col" { "Change" } th.number scope="col" { "Decisions" } th.number scope="col" { "First in their run" } th scope="col" { "Meaning" } } }
                 tbody {
                     @for (class, counts) in summary.classes() {
                         tr {
@@ -129,7 +136,7 @@ fn divergences(summary: &Summary<'_>) -> Markup {
             h2 { (tally.diverged_runs) " runs would have gone another way" }
             p { "What is after the first divergence of a run is counterfactual." }
             table {
-                thead { tr { th { "Run" } th.number { "Sequence" } th.number { "Position" } th { "Change" } th { "About" } } }
+                thead { tr { th scope="col" { "Run" } th.number scope="col" { "Sequence" } th.number scope="col" { "Position" } th scope="col" { "Change" } th scope="col" { "About" } } }
                 tbody {
                     @for first in &tally.divergences {
                         tr {
@@ -167,7 +174,7 @@ fn engines(summary: &Summary<'_>) -> Markup {
         @if engines.changed > 0 {
             h2 { "Changed by the engine alone" }
             table {
-                thead { tr { th { "Recorded by" } th.number { "Decisions" } th.number { "Otherwise today" } } }
+                thead { tr { th scope="col" { "Recorded by" } th.number scope="col" { "Decisions" } th.number scope="col" { "Otherwise today" } } }
                 tbody {
                     @for (name, reached) in &engines.by_engine {
                         tr { td { (name) } td.number { (reached.decisions) } td.number { (reached.changed) } }

@@ -3,6 +3,7 @@
 mod html;
 mod junit;
 mod kept;
+mod recorded;
 mod scope;
 mod sources;
 mod summary;
@@ -31,6 +32,7 @@ use super::terminal::Paint;
 use super::{CliError, Context};
 use crate::recordings;
 use kept::Kept;
+pub use recorded::recorded;
 use scope::{Range, Scope};
 use sources::FromLedger;
 use summary::{Pace, Summary};

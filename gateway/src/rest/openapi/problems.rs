@@ -21,6 +21,7 @@ pub fn example(kind: ProblemType) -> Problem {
             of(kind, "no bearer token: send `Authorization: Bearer TOKEN`").at("Authorization")
         }
         ProblemType::Denied => denied(kind, "missing_scope", "the scope `run:start` is missing"),
+        ProblemType::CrossSite => of(kind, "the browser says that a page of another site sent this"),
         ProblemType::RateLimited => denied(kind, "rate_limited", "600 commands in the last minute; 600 are allowed"),
         ProblemType::InvalidInput => of(kind, "missing field `goal`").at("/goal"),
         ProblemType::BundleRefused => of(kind, "tools.rego:12:3: the rule `allow` uses `not` over a builtin"),

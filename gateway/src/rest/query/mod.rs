@@ -26,7 +26,7 @@ use crate::export::{self, Format};
 use crate::problem::{Problem, ProblemType};
 use cursor::Cursor;
 use described::Listing;
-use parameters::{Asked, Asking};
+pub use parameters::{Asked, Asking};
 
 /// How long an answer waits for `min_position` unless `Prefer: wait` says otherwise, and at most.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -37,11 +37,11 @@ const POSITION: &str = "x-position";
 /// A page of a list.
 #[derive(Serialize)]
 pub struct Page<T> {
-    items: Vec<T>,
+    pub(crate) items: Vec<T>,
     /// Pass it as `cursor` for the next page; none on the last one.
-    next: Option<String>,
+    pub(crate) next: Option<String>,
     /// Every event up to here is in the answer.
-    position: u64,
+    pub(crate) position: u64,
 }
 
 /// Query runs
@@ -133,32 +133,55 @@ pub async fn switches(doors: State<Doors>, calling: Calling, asking: Asking<Swit
     answer(&doors, &calling, asking.0, "read.bundles", "bundle").await
 }
 
-async fn answer<R: Row>(
+/// The answer to a list, where the law lets the caller read it: a page, or all of it as a file.
+pub(crate) async fn answer<R: Row>(
     doors: &Doors,
     calling: &Calling,
     asked: Asked<R>,
     name: &str,
     aggregate: &str,
 ) -> Result<Response, Problem> {
-    allowed(doors, calling, name, aggregate, &asked.text).await?;
-    let tables = &doors.tables;
-    if let Some(wanted) = asked.min_position {
-        let reached = tables.reach(doors.commands.ledger(), wanted, asked.patience).await;
-        reached.map_err(|error| calling.problem(error))?;
+    if asked.format == Format::Json {
+        return rows(doors, calling, &asked, name, aggregate).await.map(page);
     }
+    ready(doors, calling, &asked, name, aggregate).await?;
+    let question = asked.question(calling.caller.principal.tenant.clone());
+    let rows = doors.tables.stream::<R>(question).await.map_err(|error| calling.problem(error))?;
+    Ok(file::<R>(asked.format, rows.position, export::body(asked.format, rows.rows)))
+}
+
+/// A page of a list, where the law lets the caller read it.
+pub(crate) async fn rows<R: Row>(
+    doors: &Doors,
+    calling: &Calling,
+    asked: &Asked<R>,
+    name: &str,
+    aggregate: &str,
+) -> Result<Page<R>, Problem> {
+    ready(doors, calling, asked, name, aggregate).await?;
     let mut question = asked.question(calling.caller.principal.tenant.clone());
-    if asked.format != Format::Json {
-        let rows = tables.stream::<R>(question).await.map_err(|error| calling.problem(error))?;
-        return Ok(file::<R>(asked.format, rows.position, export::body(asked.format, rows.rows)));
-    }
     let limit = asked.limit.unwrap_or(parameters::PAGE);
     question.limit = Some(limit.saturating_add(1));
-    let mut found = tables.ask::<R>(&question).await.map_err(|error| calling.problem(error))?;
+    let mut found = doors.tables.ask::<R>(&question).await.map_err(|error| calling.problem(error))?;
     let more = found.rows.len() > limit as usize;
     found.rows.truncate(limit as usize);
     let last = found.rows.last().filter(|_| more).map(place);
     let next = last.map(|after| Cursor { list: R::NAME.to_owned(), filter: asked.filter.clone(), after }.text());
-    Ok(page(Page { items: found.rows, next, position: found.position }))
+    Ok(Page { items: found.rows, next, position: found.position })
+}
+
+/// The law lets the caller ask this, and what it wants to be in the answer is there.
+async fn ready<R>(
+    doors: &Doors,
+    calling: &Calling,
+    asked: &Asked<R>,
+    name: &str,
+    aggregate: &str,
+) -> Result<(), Problem> {
+    allowed(doors, calling, name, aggregate, &asked.text).await?;
+    let Some(wanted) = asked.min_position else { return Ok(()) };
+    let reached = doors.tables.reach(doors.commands.ledger(), wanted, asked.patience).await;
+    reached.map_err(|error| calling.problem(error))
 }
 
 /// Asks the law whether the caller may ask this; the record says what was asked.

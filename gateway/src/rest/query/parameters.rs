@@ -13,7 +13,7 @@ use xagent_projections::{Filter, Listed, Order, Question, Test, Wanted};
 use super::super::Doors;
 use super::super::extract::{header, invalid};
 use super::cursor::Cursor;
-use super::patience;
+use super::{PATIENCE, patience};
 use crate::export::Format;
 use crate::problem::Problem;
 use crate::trace::Trace;
@@ -41,6 +41,14 @@ pub struct Asked<R> {
     pub filter: String,
     /// The filters as they were given.
     pub text: String,
+}
+
+impl<R: Listed> Asked<R> {
+    /// What a query asks for, with the usual patience.
+    pub fn of(query: &str) -> Result<Self, Problem> {
+        let asked = read::<R>(query, "").map_err(|problem| with_what_was_given(problem, query))?;
+        Ok(Self { patience: PATIENCE, ..asked })
+    }
 }
 
 impl<R> Asked<R> {
