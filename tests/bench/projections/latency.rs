@@ -70,7 +70,9 @@ async fn measured(
             drive(&ledger, &numbers, first, every, begun + lasts, &acknowledged).await;
         })
     });
-    futures::future::join_all(lanes.collect::<Vec<_>>()).await;
+    for lane in futures::future::join_all(lanes.collect::<Vec<_>>()).await {
+        lane.unwrap();
+    }
     let took = begun.elapsed();
     let head = servers.ledger.head().await.unwrap().position;
     reached("the view", || async { servers.views.position().await.ok() }, head).await;
