@@ -109,15 +109,16 @@ async fn view(world: &World) -> String {
     let mut dump = keys.join("\n");
     for key in keys {
         let kind: String = redis::cmd("TYPE").arg(&key).query_async(&mut redis).await.unwrap();
-        let value: redis::Value = match kind.as_str() {
-            "string" => redis::cmd("GET").arg(&key).query_async(&mut redis).await.unwrap(),
-            "zset" => redis::cmd("ZRANGE").arg(&key).arg(0).arg(-1).query_async(&mut redis).await.unwrap(),
+        let (command, range): (_, &[i64]) = match kind.as_str() {
+            "string" => ("MGET", &[]),
+            "zset" => ("ZRANGE", &[0, -1]),
+            "list" => ("LRANGE", &[0, -1]),
+            "hash" => ("HGETALL", &[]),
             other => panic!("{key} is a {other}, which this test does not read"),
         };
-        match value {
-            redis::Value::BulkString(bytes) => dump.push_str(&String::from_utf8_lossy(&bytes)),
-            other => dump.push_str(&format!("{other:?}")),
-        }
+        let texts: Vec<Option<Vec<u8>>> =
+            redis::cmd(command).arg(&key).arg(range).query_async(&mut redis).await.unwrap();
+        texts.into_iter().flatten().for_each(|text| dump.push_str(&String::from_utf8_lossy(&text)));
     }
     dump
 }
