@@ -12,8 +12,9 @@ use crate::receivers::Kept;
 use crate::sample::Sample;
 use crate::world::{Api, World, until};
 
-/// Entries that Loki gives at once.
-const MOST: usize = 5000;
+/// Entries asked for at once: Loki fails an answer of more than 4 MiB (`grpc_server_max_send_msg_size`), and an entry has two
+/// or three KiB.
+const MOST: usize = 1000;
 /// Calls of a run under load, and how often there is one.
 const OF_RUN: usize = 20;
 const EVERY: Duration = Duration::from_millis(150);
