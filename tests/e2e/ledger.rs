@@ -1,5 +1,7 @@
 //! The ledger's own promises: order without gaps, no change.
 
+use std::time::Duration;
+
 use futures::future::join_all;
 use sqlx::{Connection, Executor, PgConnection};
 use xagent_domain::tool::Tool;
@@ -22,6 +24,24 @@ async fn append(ledger: &Ledger, id: &str, expected: Expected, events: usize) ->
         command: None,
     };
     ledger.append::<Tool>(append).await.map(|appended| appended.receipt.last_position)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_another_process_wrote_is_known_when_the_last_look_is_too_old() {
+    const LONG: Duration = Duration::from_secs(600);
+    let world = World::new().await;
+    let (ledger, other) = (world.ledger(), world.ledger());
+    let sequence = async |staleness| {
+        let loaded = ledger.load_within::<Tool>(&Tenant::default_tenant(), "default/seldom", staleness).await.unwrap();
+        (loaded.sequence, loaded.state.registration().map(|tool| tool.name.clone()))
+    };
+    assert_eq!(sequence(LONG).await, (0, None));
+    append(&other, "default/seldom", Expected::Exactly(0), 1).await.unwrap();
+    assert_eq!(sequence(LONG).await, (0, None), "it was looked at just now");
+    assert_eq!(sequence(Duration::ZERO).await, (1, Some("0".to_owned())));
+    append(&other, "default/seldom", Expected::Exactly(1), 2).await.unwrap();
+    assert_eq!(sequence(LONG).await.0, 1, "the last look counts, whoever brought it about");
+    assert_eq!(sequence(Duration::ZERO).await, (3, Some("1".to_owned())));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -60,6 +60,18 @@ fn tells_nothing(otlp: &OtlpReceiver, secrets: &[&str]) {
     }
 }
 
+/// What a governed tool call is made of, from the request to the view.
+pub const PATH: [&str; 8] = [
+    "POST /v1/runs",
+    "xagent.decide",
+    "xagent.append",
+    "invoke_agent",
+    "plan",
+    "execute_tool",
+    "xagent.relay",
+    "xagent.view",
+];
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_governed_tool_call_is_one_trace_from_the_request_to_the_view() {
     let otlp = OtlpReceiver::http().await;
@@ -71,18 +83,8 @@ async fn a_governed_tool_call_is_one_trace_from_the_request_to_the_view() {
     let run = traced(&alice, "/v1/runs", &body).await["run"].as_str().unwrap().to_owned();
     assert_eq!(alice.run_ended(&run).await["status"], "completed");
 
-    let wanted = [
-        "POST /v1/runs",
-        "xagent.decide",
-        "xagent.append",
-        "invoke_agent",
-        "plan",
-        "execute_tool",
-        "xagent.relay",
-        "xagent.view",
-    ];
     let spans = until("every event is followed into the view", async || {
-        let (spans, events) = (spans(&otlp, &wanted).await, alice.events(&run).await.len());
+        let (spans, events) = (spans(&otlp, &PATH).await, alice.events(&run).await.len());
         let viewed = spans.iter().filter(|span| span.name == "xagent.view").count();
         (viewed == events && spans.iter().filter(|span| span.name == "invoke_agent").count() == 1).then_some(spans)
     })

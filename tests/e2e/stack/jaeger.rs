@@ -5,21 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 use xagent_tests::JaegerProcess;
 
+use crate::telemetry::PATH;
 use crate::world::{World, until};
 
 const TRACE: &str = "5af7651916cd43dd8448eb211c80319d";
-/// What a governed tool call is made of, from the request to the view.
-const PATH: [&str; 8] = [
-    "POST /v1/runs",
-    "xagent.decide",
-    "xagent.append",
-    "invoke_agent",
-    "plan",
-    "execute_tool",
-    "xagent.relay",
-    "xagent.view",
-];
-
 /// The spans of a trace, as Jaeger gives them.
 async fn asked(jaeger: &JaegerProcess) -> Option<Vec<Value>> {
     let answer = reqwest::get(format!("{}/api/traces/{TRACE}", jaeger.query())).await.ok()?;
