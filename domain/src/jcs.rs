@@ -12,7 +12,7 @@ const EXACT: f64 = 9_007_199_254_740_992.0;
 
 /// The canonical bytes of `value`. A float that is no number becomes `null`, as in serde_json.
 pub(crate) fn to_vec<T: Serialize + ?Sized>(value: &T) -> serde_json::Result<Vec<u8>> {
-    let mut text = Text { bytes: Vec::with_capacity(256), ..Text::default() };
+    let mut text = Text { bytes: Vec::with_capacity(1024), ..Text::default() };
     value.serialize(&mut Serializer::with_formatter(io::sink(), &mut text))?;
     Ok(text.bytes)
 }
@@ -33,6 +33,8 @@ struct Member {
     start: usize,
     key: usize,
     end: usize,
+    /// Whether the key is ASCII without escapes.
+    plain: bool,
 }
 
 impl Text {
@@ -49,8 +51,13 @@ impl Text {
         self.bytes.get(start..end).unwrap_or_default()
     }
 
+    /// RFC 8785 section 3.2.3: by the UTF-16 code units of the keys. For plain ones that is the order of the bytes.
     fn order(&self, one: &Member, other: &Member) -> Ordering {
-        by_utf16(self.slice(one.start, one.key), self.slice(other.start, other.key))
+        let (one_key, other_key) = (self.slice(one.start, one.key), self.slice(other.start, other.key));
+        match one.plain && other.plain {
+            true => unquoted(one_key).cmp(unquoted(other_key)),
+            false => units(one_key).cmp(&units(other_key)),
+        }
     }
 
     /// Puts the members from `first` on, the last ones in the buffer, in order.
@@ -73,16 +80,12 @@ impl Text {
     }
 }
 
-/// RFC 8785 section 3.2.3: by the UTF-16 code units of the keys. For plain ASCII that is the order of the bytes.
-fn by_utf16(one: &[u8], other: &[u8]) -> Ordering {
-    let plain = |key: &[u8]| key.iter().all(|byte| byte.is_ascii() && *byte != b'\\');
-    let (one_text, other_text) = (unquoted(one), unquoted(other));
-    if plain(one) && plain(other) {
-        return one_text.cmp(other_text);
-    }
-    let units =
-        |key: &[u8]| -> Vec<u16> { serde_json::from_slice::<String>(key).unwrap_or_default().encode_utf16().collect() };
-    units(one).cmp(&units(other))
+fn is_plain(key: &[u8]) -> bool {
+    key.iter().all(|byte| byte.is_ascii() && *byte != b'\\')
+}
+
+fn units(key: &[u8]) -> Vec<u16> {
+    serde_json::from_slice::<String>(key).unwrap_or_default().encode_utf16().collect()
 }
 
 fn unquoted(key: &[u8]) -> &[u8] {
@@ -165,8 +168,11 @@ impl Formatter for &mut Text {
     }
 
     fn end_object_key<W: ?Sized + Write>(&mut self, _: &mut W) -> io::Result<()> {
-        let end = self.bytes.len();
-        self.members.iter_mut().next_back().into_iter().for_each(|member| member.key = end);
+        let key = self.bytes.len();
+        if let Some(Member { start, .. }) = self.members.pop() {
+            let plain = is_plain(self.slice(start, key));
+            self.members.push(Member { start, key, end: key, plain });
+        }
         Ok(())
     }
 
