@@ -14,11 +14,22 @@ use xagent_tests::registered;
 use crate::world::{World, until};
 
 async fn append(ledger: &Ledger, id: &str, expected: Expected, events: usize) -> Result<u64, LedgerError> {
+    append_long(ledger, id, expected, events, 200).await
+}
+
+/// Events of about so many bytes.
+async fn append_long(
+    ledger: &Ledger,
+    id: &str,
+    expected: Expected,
+    events: usize,
+    bytes: usize,
+) -> Result<u64, LedgerError> {
     let append = Append {
         tenant: Tenant::default_tenant(),
         aggregate_id: id.to_owned(),
         expected,
-        events: (0..events).map(|event| registered(event.to_string(), "x".repeat(200))).collect(),
+        events: (0..events).map(|event| registered(event.to_string(), "x".repeat(bytes))).collect(),
         blobs: Vec::new(),
         metadata: Metadata { actor: "test".to_owned(), ..Metadata::default() },
         command: None,
@@ -42,6 +53,27 @@ async fn what_another_process_wrote_is_known_when_the_last_look_is_too_old() {
     append(&other, "default/seldom", Expected::Exactly(1), 2).await.unwrap();
     assert_eq!(sequence(LONG).await.0, 1, "the last look counts, whoever brought it about");
     assert_eq!(sequence(Duration::ZERO).await, (3, Some("1".to_owned())));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_large_is_compressed_by_lz4_where_the_server_has_it() {
+    let world = World::new().await;
+    let ledger = world.ledger();
+    for sequence in 0..3 {
+        append_long(&ledger, "default/large", Expected::Exactly(sequence), 1, 5000).await.unwrap();
+    }
+    let superuser = world.superuser().await;
+    let has_lz4: bool =
+        sqlx::query_scalar("SELECT 'lz4' = ANY (enumvals) FROM pg_settings WHERE name = 'default_toast_compression'")
+            .fetch_one(&superuser)
+            .await
+            .unwrap();
+    let ways: Vec<String> =
+        sqlx::query_scalar("SELECT pg_column_compression(payload) FROM events WHERE aggregate_id = 'default/large'")
+            .fetch_all(&superuser)
+            .await
+            .unwrap();
+    assert_eq!(ways, [if has_lz4 { "lz4" } else { "pglz" }; 3]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

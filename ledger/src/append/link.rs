@@ -25,6 +25,11 @@ use crate::read::digest;
 const PLANS: &str = "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_bitmapscan = off; \
                      SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off";
 
+/// What is large is compressed by lz4 where the server has it, five times as fast as by its own way. Each value says how it
+/// was compressed, so this may change at any time.
+const COMPRESSION: &str = "SELECT set_config(name, 'lz4', false) FROM pg_settings \
+                           WHERE name = 'default_toast_compression' AND 'lz4' = ANY (enumvals)";
+
 /// A connection that is made when it is needed, and given up after an error.
 pub(super) struct Link {
     connect: PgConnectOptions,
@@ -125,6 +130,7 @@ impl Session {
         let connection = tokio::spawn(async move { connection.await.unwrap_or_default() }).abort_handle();
         client.batch_execute(SESSION).await?;
         client.batch_execute(PLANS).await?;
+        client.batch_execute(COMPRESSION).await?;
         let statements = Statements::prepare(&client).await?;
         Ok(Self { client, statements, connection, patience })
     }
