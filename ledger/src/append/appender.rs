@@ -1,6 +1,6 @@
 //! The appender: takes what is queued, commits it in batches, answers each command. Batches form by themselves: while one is
-//! being committed the next one gathers, and where there are enough for it, is already sent, so that the server never waits
-//! for it. A lone command waits for nobody.
+//! being committed the next one gathers, and where there are enough for it and it pays, is already sent, so that the server
+//! never waits for it. A lone command waits for nobody.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -14,14 +14,13 @@ use tokio::sync::watch;
 use super::batch::{Batch, Knowledge};
 use super::herald;
 use super::link::Link;
+use super::pace::{ABREAST, Pace};
 use super::queue::Queue;
 use super::{Ground, Inbox, Pending, raise};
 use crate::{Clock, LedgerError, measured};
 
 /// Streams whose place is remembered.
 const STREAMS: usize = 100_000;
-/// Batches on their way at once: one is being committed, the next one is at the server already.
-const FLIGHTS: usize = 2;
 /// How often everybody else is given a turn in vain before a batch is sent that is smaller than usual.
 const IDLE_YIELDS: u32 = 3;
 
@@ -41,6 +40,7 @@ pub(super) struct Appender {
     aloft: usize,
     /// How many commands there were at once lately.
     crowd: usize,
+    pace: Pace,
 }
 
 /// A batch on its way, and what became of it.
@@ -48,6 +48,8 @@ pub(super) struct Landed {
     pub batch: Batch,
     /// Whether the ledger was where the batch thought.
     pub written: Result<bool, LedgerError>,
+    /// When it landed.
+    at: Instant,
 }
 
 type Flight = Pin<Box<dyn Future<Output = Landed> + Send>>;
@@ -66,7 +68,8 @@ pub(crate) fn start(
     tokio::spawn(herald::run(connect.clone(), heard));
     let link = Link::new(connect, patience);
     let (ground, knowledge, crowded, aloft, crowd) = (None, Knowledge::default(), false, 0, 0);
-    let appender = Appender { clock, committed, appended, link, ground, knowledge, crowded, aloft, crowd };
+    let pace = Pace::default();
+    let appender = Appender { clock, committed, appended, link, ground, knowledge, crowded, aloft, crowd, pace };
     tokio::spawn(appender.run(inbox));
     queue
 }
@@ -99,13 +102,14 @@ impl Appender {
         }
     }
 
-    /// Lets those who are about to append do so, until there are as many as two batches in turn need: who was just answered
-    /// often has its next command at hand. It waits for no time, only until nobody else comes.
+    /// Lets those who are about to append do so, until there are as many as a batch is to have: who was just answered often
+    /// has its next command at hand. It waits for no time, only until nobody else comes.
     async fn gather(&self, next: &mut Batch, inbox: &mut Inbox) {
-        let mut idle = 0;
-        while next.has_room() && next.commands.len() * FLIGHTS < self.crowd && idle < IDLE_YIELDS {
+        let (mut idle, share) = (0, self.crowd.div_ceil(self.pace.abreast(self.crowd)));
+        let is_short = |next: &Batch| next.has_room() && next.commands.len() < share;
+        while is_short(next) && idle < IDLE_YIELDS {
             idle += 1;
-            while next.has_room()
+            while is_short(next)
                 && let Ok(command) = inbox.try_recv()
             {
                 self.admit(next, command);
@@ -117,8 +121,9 @@ impl Appender {
 
     /// Whether a batch is to be sent now: where none is on its way any is, and behind another one only its like.
     fn is_due(&self, next: &Batch, flights: usize) -> bool {
-        let commands = next.commands.len();
-        commands > 0 && (flights == 0 || (flights < FLIGHTS && (commands * FLIGHTS >= self.crowd || !next.has_room())))
+        let (commands, abreast) = (next.commands.len(), self.pace.abreast(self.crowd));
+        let is_full = !next.has_room() && flights < ABREAST;
+        commands > 0 && (flights == 0 || is_full || (flights < abreast && commands * abreast >= self.crowd))
     }
 
     /// An empty batch on what is known.
@@ -148,10 +153,11 @@ impl Appender {
         self.stand_on(&batch);
         self.aloft += batch.commands.len();
         let mut flight: Flight = Box::pin(async move {
-            let begin = Instant::now();
+            let sent = Instant::now();
             let written = if plain { session.add(&batch).await } else { session.write(&batch, false).await };
-            measured::sent(outcome(&written), begin.elapsed());
-            Landed { batch, written }
+            let at = Instant::now();
+            measured::sent(outcome(&written), at - sent);
+            Landed { batch, written, at }
         });
         // It is sent when it is first looked at, and must be before any that is launched later.
         flights.push_back(match (&mut flight).now_or_never() {
@@ -180,6 +186,9 @@ impl Appender {
             self.aloft = 0;
             return self.recover(landed, flights, next).await;
         }
+        let commands = &landed.batch.commands;
+        let waited = commands.iter().map(|command| landed.at.saturating_duration_since(command.since)).sum();
+        self.pace.note(commands.len(), waited, self.crowd);
         for command in self.answer(landed.batch) {
             self.admit(&mut next, command);
         }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Instant;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -82,6 +83,7 @@ fn pending(wish: &Wish) -> Pending {
         command: wish.key.map(key),
         blobs: Vec::new(),
         size: 100,
+        since: Instant::now(),
         answer: oneshot::channel().0,
         _room: Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap(),
         tenant,

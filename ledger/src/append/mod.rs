@@ -7,11 +7,13 @@ mod herald;
 #[cfg(test)]
 mod laws;
 mod link;
+mod pace;
 mod queue;
 mod recover;
 mod statement;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use tokio::sync::{mpsc, oneshot};
 use xagent_domain::{Blob, CanonicalJson, Decider, Digest, Event, Metadata, Placeless, Tenant};
@@ -76,6 +78,8 @@ pub(crate) struct Pending {
     pub command: Option<CommandKey>,
     /// About how many bytes it has.
     pub size: usize,
+    /// When it was queued.
+    pub since: Instant,
     pub answer: oneshot::Sender<Result<Answer, LedgerError>>,
     /// Room in the queue, given back when the command leaves it.
     pub _room: tokio::sync::OwnedSemaphorePermit,
@@ -112,8 +116,20 @@ impl Ledger {
         let room = self.0.queue.room(size)?;
         let (answer, answered) = oneshot::channel();
         let (key, of) = (command.clone(), tenant.clone());
-        let pending =
-            Pending { tenant, stream, expected, events: unplaced, metadata, blobs, command, size, answer, _room: room };
+        let since = Instant::now();
+        let pending = Pending {
+            tenant,
+            stream,
+            expected,
+            events: unplaced,
+            metadata,
+            blobs,
+            command,
+            size,
+            since,
+            answer,
+            _room: room,
+        };
         self.0.queue.send(pending)?;
         let patience = self.0.options.operation_timeout;
         let answered = tokio::time::timeout(patience, answered).await.map_err(|_| late())?.map_err(|_| late())?;
