@@ -14,7 +14,6 @@ const TRIAL: u32 = 24;
 const SETTLING: u32 = 4;
 /// How much of the time the other way has to take at most, to be kept.
 const BETTER: f64 = 0.95;
-
 /// Sizes of crowds that are told apart; the last one is as large as queue and batches together get.
 const SIZES: usize = 12;
 
