@@ -8,8 +8,8 @@ use std::time::Duration;
 pub(super) const ABREAST: usize = 2;
 /// Batches after which the other way is tried, at first and once it was often in vain.
 const HOLD: (u32, u32) = (512, 8192);
-/// Batches of a trial.
-const TRIAL: u32 = 24;
+/// Batches of a trial, and of each of the looks before and after that it is held against.
+const LOOK: u32 = 24;
 /// Batches after a change that do not count: they began before it.
 const SETTLING: u32 = 4;
 /// How much of the time the other way has to take at most, to be kept.
@@ -26,9 +26,8 @@ pub(super) struct Pace {
 /// The way of crowds of about one size, and what is found out about it.
 struct Way {
     abreast: usize,
-    /// What the other way was worth, while this one is tried.
-    rival: Option<f64>,
-    /// Batches for which things stay as they are.
+    phase: Phase,
+    /// Batches until the next phase.
     left: u32,
     /// Batches that do not count yet.
     settling: u32,
@@ -37,6 +36,16 @@ struct Way {
     waited: f64,
     /// The commands, each times how many there were at once.
     crowds: f64,
+}
+
+/// What is done with the batches that come, and what they were worth in the phases before. A trial has to be better than
+/// both looks beside it: what happens to disturb one of them says nothing.
+#[derive(Clone, Copy)]
+enum Phase {
+    Hold,
+    Before,
+    Trial { before: f64 },
+    After { before: f64, trial: f64 },
 }
 
 impl Pace {
@@ -60,7 +69,7 @@ fn size(crowd: usize) -> usize {
 impl Default for Way {
     fn default() -> Self {
         let (hold, _) = HOLD;
-        Self { abreast: ABREAST, rival: None, left: hold, settling: 0, hold, waited: 0.0, crowds: 0.0 }
+        Self { abreast: ABREAST, phase: Phase::Hold, left: hold, settling: 0, hold, waited: 0.0, crowds: 0.0 }
     }
 }
 
@@ -81,21 +90,28 @@ impl Way {
     /// By Little's law the time that a command takes, over how many there are at once, is the time from one to the next.
     fn weigh(&mut self) {
         let worth = self.waited / self.crowds;
-        let (first, last) = HOLD;
         (self.waited, self.crowds) = (0.0, 0.0);
-        match self.rival.take() {
-            None => {
-                self.rival = Some(worth);
-                self.left = TRIAL;
+        (self.phase, self.left) = match self.phase {
+            Phase::Hold => (Phase::Before, LOOK),
+            Phase::Before => {
                 self.turn();
+                (Phase::Trial { before: worth }, LOOK)
             }
-            Some(rival) if worth < rival * BETTER => (self.hold, self.left) = (first, first),
-            Some(_) => {
-                self.hold = (self.hold * 4).min(last);
-                self.left = self.hold;
+            Phase::Trial { before } => {
                 self.turn();
+                (Phase::After { before, trial: worth }, LOOK)
             }
-        }
+            Phase::After { before, trial } => {
+                let (first, last) = HOLD;
+                if trial < before.min(worth) * BETTER {
+                    self.turn();
+                    self.hold = first;
+                } else {
+                    self.hold = (self.hold * 4).min(last);
+                }
+                (Phase::Hold, self.hold)
+            }
+        };
     }
 
     fn turn(&mut self) {
@@ -154,6 +170,16 @@ mod tests {
             (0..100).for_each(|_| pace.note(crowd / 2, waited * u32::try_from(crowd / 2).unwrap(), crowd));
         }
         assert_eq!(pace.ways[6].hold, HOLD.1);
+    }
+
+    #[test]
+    fn a_stall_does_not_speak_for_the_other_way() {
+        let mut pace = Pace::default();
+        for batch in 0..20_000 {
+            let stalled = batch % 300 == 0 && pace.abreast(64) == ABREAST;
+            pace.note(32, Duration::from_millis(if stalled { 2000 } else { 32 }), 64);
+            assert!(pace.abreast(64) == ABREAST || !matches!(pace.ways[6].phase, Phase::Hold));
+        }
     }
 
     #[test]
