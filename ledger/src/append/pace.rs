@@ -14,7 +14,7 @@ const LOOK: u32 = 24;
 const SETTLING: u32 = 4;
 /// How much of the time the other way has to take at most, to be kept.
 const BETTER: f64 = 0.95;
-/// Sizes of crowds that are told apart; the last one is as large as queue and batches together get.
+/// Sizes of crowds that are told apart: more than batches on their way and the one that gathers can have.
 const SIZES: usize = 12;
 
 /// How many batches share those who write.
@@ -31,6 +31,7 @@ struct Way {
     left: u32,
     /// Batches that do not count yet.
     settling: u32,
+    /// Batches that the next hold lasts.
     hold: u32,
     /// Seconds that commands took.
     waited: f64,

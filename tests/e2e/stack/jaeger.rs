@@ -9,6 +9,7 @@ use crate::telemetry::PATH;
 use crate::world::{World, until};
 
 const TRACE: &str = "5af7651916cd43dd8448eb211c80319d";
+
 /// The spans of a trace, as Jaeger gives them.
 async fn asked(jaeger: &JaegerProcess) -> Option<Vec<Value>> {
     let answer = reqwest::get(format!("{}/api/traces/{TRACE}", jaeger.query())).await.ok()?;
