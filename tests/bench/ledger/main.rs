@@ -76,7 +76,7 @@ async fn run(url: &str, parts: &[&str]) -> String {
     let mut report = String::new();
     for part in parts {
         report += &match *part {
-            "append" => append::table(&databases.copy("append").await).await,
+            "append" => append::table(&databases).await,
             "latency" => latency::table(&databases.copy("latency").await).await,
             "growth" => growth::table(&databases).await,
             "verify" => verify::rate(&databases).await,
