@@ -47,9 +47,12 @@ impl Databases {
         self.maintenance().await.execute(drop.as_str()).await.unwrap();
     }
 
-    /// Writes out what is in memory, so that this is not done while somebody is measured.
-    pub async fn settle(&self) {
-        self.maintenance().await.execute("CHECKPOINT").await.unwrap();
+    /// Vacuums a ledger that was filled, and writes out what is in memory, so that neither is done while somebody is
+    /// measured. A ledger that took months to grow was vacuumed on the way.
+    pub async fn settle(&self, name: &str) {
+        let mut filled = PgConnection::connect(&self.url(name)).await.unwrap();
+        filled.execute("VACUUM (ANALYZE)").await.unwrap();
+        filled.execute("CHECKPOINT").await.unwrap();
     }
 
     pub fn url(&self, name: &str) -> String {

@@ -45,11 +45,12 @@ impl Side {
 pub async fn table(databases: &Databases) -> String {
     let sizes = numbers("XAGENT_BENCH_GROWTH", [10_000, 1_000_000, 10_000_000]);
     fill(&crate::ledger(&databases.copy(SMALLEST).await), sizes[0]).await;
+    databases.settle(SMALLEST).await;
     let large = databases.copy(LARGE).await;
     let mut table = HEADINGS.to_owned();
     for size in sizes {
         fill(&crate::ledger(&large), size).await;
-        databases.settle().await;
+        databases.settle(LARGE).await;
         let [mut it, mut smallest] = [(); 2].map(|()| Side::default());
         for turn in 0..TURNS {
             let (name, turn) = (format!("small_{size}_{turn}"), format!("{size}-{turn}"));
