@@ -1,5 +1,5 @@
 //! What is read of a large ledger is found by indexes, whatever the planner knows of its ranges: as it is read, and as each
-//! statement of the ledger is planned.
+//! statement of the ledger is planned. So is the head, however many versions of it cannot be cleared away.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use futures::future::join_all;
 use serde_json::Value;
-use sqlx::{Executor, PgConnection, PgPool};
+use sqlx::{Connection, Executor, PgConnection, PgPool};
 use xagent_domain::tool::Tool;
 use xagent_domain::{Digest, Tenant};
 use xagent_ledger::{CommandKey, Ledger, LedgerOptions};
@@ -169,4 +169,60 @@ async fn ranges_streams_proofs_and_receipts_are_read_by_indexes() {
     bare.detach("one.xa").await;
     goes_by_indexes(&bare, WIDTH, size).await;
     appends_by_indexes(&bare, COMMANDS).await;
+}
+
+/// How often all versions of the head were gone through, and how often it was written.
+async fn looks_at_all_heads(superuser: &PgPool) -> (i64, i64) {
+    let sql = "SELECT seq_scan, n_tup_upd FROM pg_stat_user_tables WHERE relname = 'ledger_head'";
+    sqlx::query_as(sql).fetch_one(superuser).await.unwrap()
+}
+
+/// The blocks that are looked at for the head by somebody who has just connected.
+async fn blocks_of_the_head(bare: &Bare) -> i64 {
+    let mut connection = PgConnection::connect(&bare.database_url).await.unwrap();
+    let explain = "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) SELECT last_position FROM present_head";
+    let plan: Value = sqlx::query_scalar(explain).fetch_one(&mut connection).await.unwrap();
+    let blocks = |kind: &str| plan[0]["Plan"][kind].as_i64().unwrap();
+    blocks("Shared Hit Blocks") + blocks("Shared Read Blocks")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn appends_look_at_no_earlier_head_while_a_transaction_stays_open() {
+    const APPENDS: u32 = 300;
+    let bare = Bare::new().await;
+    bare.command(0).await.unwrap();
+    let (looks, writes) = looks_at_all_heads(&bare.superuser).await;
+    let mut open = bare.superuser.begin().await.unwrap();
+    let hold = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ";
+    open.execute(hold).await.unwrap();
+    let held: i64 = sqlx::query_scalar("SELECT last_position FROM present_head").fetch_one(&mut *open).await.unwrap();
+    for number in 1..=APPENDS {
+        let plain = Command { minds: false, stream: format!("default/{}", number % 4), ..large(number) };
+        bare.ledger.append::<Tool>(plain.append(0)).await.unwrap();
+        bare.command(number).await.unwrap();
+    }
+    let counted = until("the appends are counted", async || {
+        bare.command(0).await.unwrap();
+        let counted = looks_at_all_heads(&bare.superuser).await;
+        (counted.1 >= writes + 2 * i64::from(APPENDS)).then_some(counted)
+    })
+    .await;
+    assert!(counted.0 - looks < i64::from(APPENDS / 3), "{} looks at all versions", counted.0 - looks);
+
+    // The same without the events, which is quicker: so many versions that some pages hold none that is looked at.
+    let more = "DO $$ BEGIN FOR step IN 1..20000 LOOP
+                    UPDATE ledger_head SET last_position = last_position + 1
+                     WHERE lap = (SELECT last_position FROM present_head) / 1024;
+                END LOOP; END $$";
+    bare.superuser.execute(more).await.unwrap();
+    let pages: i64 =
+        sqlx::query_scalar("SELECT pg_relation_size('ledger_head') / current_setting('block_size')::bigint")
+            .fetch_one(&bare.superuser)
+            .await
+            .unwrap();
+    let looked_at = blocks_of_the_head(&bare).await;
+    assert!(pages > 200 && looked_at < pages / 4, "{looked_at} of {pages}");
+    let still: i64 = sqlx::query_scalar("SELECT last_position FROM present_head").fetch_one(&mut *open).await.unwrap();
+    assert_eq!(still, held);
+    open.rollback().await.unwrap();
 }

@@ -72,7 +72,7 @@ impl Ledger {
 /// The oldest range that is here, if it can be moved.
 async fn oldest(session: &mut Session, path: &Path, wanted: Option<u64>) -> Result<(u64, u64), LedgerError> {
     let sql = "SELECT first, past, last_position, (SELECT count(*) FROM event_ranges) AS ranges \
-               FROM event_ranges, ledger_head ORDER BY first LIMIT 1";
+               FROM event_ranges, present_head ORDER BY first LIMIT 1";
     let row = in_time(OPERATION, sqlx::query(sql).fetch_one(&mut session.0)).await?;
     let read = |row: &PgRow| {
         let ranges: i64 = row.try_get("ranges")?;

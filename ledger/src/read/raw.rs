@@ -179,7 +179,7 @@ impl Ledger {
     /// The end of the ledger.
     pub async fn head(&self) -> Result<Head, LedgerError> {
         let query = sqlx::query(
-            "SELECT last_position, (extract(epoch FROM last_recorded_at) * 1000000)::bigint AS at FROM ledger_head",
+            "SELECT last_position, (extract(epoch FROM last_recorded_at) * 1000000)::bigint AS at FROM present_head",
         );
         let row = self.bounded("read the head", query.fetch_one(&self.0.pool)).await?;
         let read = |row: &sqlx::postgres::PgRow| {

@@ -7,4 +7,4 @@ SELECT last_position,
                         LATERAL (SELECT max(index) AS index FROM tree_nodes WHERE tree_nodes.level = wanted.level) AS top),
                 0) AS nodes,
        coalesce((SELECT max(commands.last_position) FROM commands), 0) AS commands
-  FROM ledger_head
+  FROM present_head
