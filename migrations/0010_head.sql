@@ -27,7 +27,9 @@ BEGIN
         ('add_range', 'FROM ledger_head', 'FROM present_head')
     ) AS change (name, old, new) LOOP
         before := pg_get_functiondef(changed.name);
-        ASSERT strpos(before, changed.old) > 0, changed.name;
+        IF strpos(before, changed.old) = 0 THEN
+            RAISE EXCEPTION '% is not the function that was migrated last: put that back first', changed.name;
+        END IF;
         EXECUTE replace(before, changed.old, changed.new);
     END LOOP;
 END $$;

@@ -4,7 +4,8 @@
 WITH head AS (
     UPDATE ledger_head
        SET last_position = $3, frontier = $4, last_recorded_at = $5
-     WHERE lap = $1::bigint / 1024 AND last_position = $1 AND frontier = $2 AND (SELECT pg_advisory_xact_lock(7281094552)) IS NOT NULL
+     WHERE lap = $1::bigint / 1024 AND last_position = $1 AND frontier = $2
+       AND (SELECT pg_advisory_xact_lock(7281094552)) IS NOT NULL
     RETURNING last_position
 ), written AS (
     INSERT INTO events (aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata, position,
