@@ -146,6 +146,9 @@ async fn nothing_in_a_proof_can_be_changed() {
     let alice = world.everything("alice");
     let answer = alice.post("/v1/runs", &json!({"agent": "a", "goal": "g"})).await.expect(201);
     alice.start_client_run().await;
+    // The last checkpoint must be of a larger tree than the receipt, or there is no consistency to forge.
+    let head = world.head().await;
+    alice.get(&format!("/v1/ledger/checkpoint?at_least={head}")).await.expect(200);
     let run = answer["run"].as_str().unwrap();
     let event = alice.get(&format!("/v1/runs/{run}/events?limit=1")).await.expect(200)["items"][0].clone();
     let receipt = file(&world, "answer.json", &answer.to_string());
