@@ -289,6 +289,6 @@ async fn nobody_moves_a_range_while_the_ledger_is_verified() {
     verifying.close().await.unwrap();
     let mut moving = bare.superuser.acquire().await.unwrap();
     sqlx::query("SELECT pg_advisory_lock(7281094554)").execute(&mut *moving).await.unwrap();
-    let error = bare.ledger.verify(&Against::default(), |_| {}).await.unwrap_err();
+    let error = bare.ledger.verify(&Against::default(), |_, _| {}).await.unwrap_err();
     assert!(error.is_unavailable() && error.to_string().contains("is being moved"), "{error}");
 }

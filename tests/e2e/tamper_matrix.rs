@@ -182,6 +182,11 @@ async fn nodes_and_head_are_held_to_the_events() {
         ),
         (&["UPDATE ledger_head SET frontier = ''"], json!({"kind": "head"})),
         (
+            &["INSERT INTO ledger_head (last_position, frontier, last_recorded_at) VALUES (0, '', 'epoch')"],
+            json!({"kind": "head", "detail": "there must be one, and `ledger_head` holds 2"}),
+        ),
+        (&["DELETE FROM ledger_head"], json!({"kind": "head"})),
+        (
             &["INSERT INTO checkpoints VALUES (400, 'none', 'none')"],
             json!({"kind": "signature", "size": 400}),
         ),

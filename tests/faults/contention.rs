@@ -58,7 +58,7 @@ impl Gate {
 }
 
 pub async fn is_whole(ledger: &Ledger, events: u64) {
-    let verification = ledger.verify(&Against::default(), |_| {}).await.unwrap();
+    let verification = ledger.verify(&Against::default(), |_, _| {}).await.unwrap();
     assert_eq!((verification.fault, verification.events), (None, events));
 }
 

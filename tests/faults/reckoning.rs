@@ -47,7 +47,7 @@ impl Scene {
             assert!(read.into_iter().eq(leaves), "a reader saw what is not there");
         }
         is_remembered(&ledger, &acknowledged).await;
-        let verification = ledger.verify(&Against::default(), |_| {}).await.unwrap();
+        let verification = ledger.verify(&Against::default(), |_, _| {}).await.unwrap();
         assert_eq!((verification.fault, verification.events), (None, stored.events.len() as u64));
         assert_eq!(verification.root.as_ref(), stored.roots.last());
     }

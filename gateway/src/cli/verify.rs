@@ -53,8 +53,12 @@ impl Verify {
         let ledger = Ledger::connect(&database, Arc::new(SystemClock), LedgerOptions::default())?;
         let checkpoints = self.outside()?;
         let against = Against { checkpoints, archives: self.archives, blobs: self.blobs, snapshots: self.snapshots };
-        let (progress, begin) = (progress(ledger.head().await?.position, context.json), Instant::now());
-        let verification = ledger.verify(&against, |done| progress.set_position(done)).await?;
+        let (progress, begin) = (progress(0, context.json), Instant::now());
+        let told = |done, end| {
+            progress.set_length(end);
+            progress.set_position(done);
+        };
+        let verification = ledger.verify(&against, told).await?;
         progress.finish_and_clear();
         print(context, &verification, begin.elapsed());
         Ok(if verification.fault.is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE })

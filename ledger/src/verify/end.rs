@@ -44,7 +44,8 @@ impl Guard {
         rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>().map_err(|error| failed(&error))
     }
 
-    /// Events, nodes, checkpoints and commands beyond the end. Returns the positions of events past the head.
+    /// Events, nodes, checkpoints and commands beyond the end, and heads beside the one. Returns the positions of events past
+    /// the head.
     pub(super) async fn look_past_the_head(
         &mut self,
         end: u64,
@@ -52,15 +53,20 @@ impl Guard {
     ) -> Result<Vec<u64>, LedgerError> {
         let levels: Vec<i32> = (1..8).map(|level| level * i32::from(LEVEL)).collect();
         let limit = i64::try_from(FAULTS).unwrap_or(i64::MAX);
-        let query = sqlx::query(include_str!("past_the_head.sql")).bind(levels).bind(limit);
+        let walked = i64::try_from(end).unwrap_or(i64::MAX);
+        let query = sqlx::query(include_str!("past_the_head.sql")).bind(levels).bind(limit).bind(walked);
         let row = in_time(query.fetch_one(&mut self.0)).await?;
         let read = |row: &PgRow| {
             let past: Vec<i64> = row.try_get("past")?;
             let known = ["checkpoints", "nodes", "commands"].map(|column| unsigned(row, column));
             let [checkpoints, nodes, commands] = known;
-            Ok((unsigned(row, "last_position")?, past, checkpoints?, nodes?, commands?))
+            let heads = unsigned(row, "heads")?;
+            Ok((heads, unsigned(row, "last_position")?, past, checkpoints?, nodes?, commands?))
         };
-        let (head, past, checkpoints, nodes, commands) = read(&row).map_err(|e: sqlx::Error| failed(&e))?;
+        let (heads, head, past, checkpoints, nodes, commands) = read(&row).map_err(|e: sqlx::Error| failed(&e))?;
+        if heads != 1 {
+            findings.add(Fault::Head { detail: format!("there must be one, and `ledger_head` holds {heads}") });
+        }
         let known = [(checkpoints, Witness::Checkpoint), (nodes, Witness::Node), (commands, Witness::Command)];
         if head < end {
             findings.add(Fault::Truncated { position: head + 1, last: end, witness: Witness::Head });

@@ -83,7 +83,7 @@ pub enum Fault {
         /// `missing`.
         problem: &'static str,
     },
-    /// The head row is none.
+    /// The head row contradicts itself, or there is not one.
     Head {
         /// What is wrong with it.
         detail: String,
@@ -268,7 +268,7 @@ impl fmt::Display for Fault {
                     Places(*position, *last)
                 )
             }
-            Self::Head { detail } => write!(f, "head: the head row is none: {detail}"),
+            Self::Head { detail } => write!(f, "head: the head row does not hold: {detail}"),
             Self::Signature { size, detail } => {
                 write!(f, "signature: the checkpoint of size {size} does not hold: {detail}")
             }

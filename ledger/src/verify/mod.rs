@@ -79,10 +79,15 @@ pub struct Verification {
 }
 
 impl Ledger {
-    /// Verifies the ledger as it stands now. `progress` hears how many positions are done.
-    pub async fn verify(&self, against: &Against, mut progress: impl FnMut(u64)) -> Result<Verification, LedgerError> {
+    /// Verifies the ledger as it stands now. `progress` hears how many positions are done, and of how many.
+    pub async fn verify(
+        &self,
+        against: &Against,
+        mut progress: impl FnMut(u64, u64),
+    ) -> Result<Verification, LedgerError> {
         let mut guard = Guard::take(self).await?;
         let (end, head) = self.head_frontier().await?;
+        let mut progress = |done| progress(done, end);
         let outside = |checkpoint: &Checkpoint| Signed {
             size: checkpoint.size,
             root: checkpoint.root,

@@ -32,7 +32,7 @@ impl Watch {
 
     async fn verify(&self) -> Result<(), LedgerError> {
         let begin = Instant::now();
-        let found = self.ledger.verify(&Against::default(), |_| {}).await;
+        let found = self.ledger.verify(&Against::default(), |_, _| {}).await;
         let found = found.inspect_err(|_| measured::not_verified())?;
         measured::verified(&found, self.ledger.now_us(), begin.elapsed());
         tell(&found);
