@@ -127,6 +127,24 @@ async fn the_loser_of_a_race_gets_a_conflict_and_nothing_is_half_written() {
     assert_eq!(world.head().await, head);
 }
 
+/// A process that knows the ledger, but not the stream, takes the caller's word for nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn where_a_stream_of_others_is_expected_elsewhere_that_is_a_conflict() {
+    let world = World::new().await;
+    let (ledger, newcomer) = (world.ledger(), world.ledger());
+    append(&ledger, "default/theirs", Expected::Exactly(0), 3).await.unwrap();
+    for wrong in [0, 1, 2, 4, 9] {
+        let known = append(&newcomer, &format!("default/own-{wrong}"), Expected::Exactly(0), 1).await.unwrap();
+        let found = append(&newcomer, "default/theirs", Expected::Exactly(wrong), 1).await.unwrap_err();
+        assert!(matches!(found, LedgerError::Conflict { expected, found: 3, .. } if expected == wrong), "{found}");
+        assert_eq!(newcomer.head().await.unwrap().position, known, "nothing was added");
+    }
+    let new = append(&newcomer, "default/new", Expected::Exactly(1), 1).await.unwrap_err();
+    assert!(matches!(new, LedgerError::Conflict { expected: 1, found: 0, .. }), "{new}");
+    append(&newcomer, "default/theirs", Expected::Exactly(3), 1).await.unwrap();
+    assert!(world.xagent(&["verify"]).await.status.success());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn one_command_that_cannot_be_written_does_not_fail_its_neighbours() {
     let world = World::new().await;

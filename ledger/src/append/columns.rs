@@ -80,7 +80,7 @@ pub(super) struct Columns<'a> {
     checked: Checked<'a>,
 }
 
-/// What only a batch has that is not plain: streams to look up, and blobs.
+/// What most batches have none of: streams to look up, and blobs.
 struct Checked<'a> {
     types: Vec<&'a str>,
     ids: Vec<&'a str>,
@@ -118,9 +118,11 @@ impl<'a> Columns<'a> {
         }
     }
 
-    /// In the order of `add.sql`.
-    pub(super) fn to_add(&self) -> Arguments<'_, 20> {
-        [
+    /// In the order of `add.sql`: what it always takes, and what it takes where there are streams to look up.
+    pub(super) fn to_add(&self) -> (Arguments<'_, 20>, Option<Arguments<'_, 3>>) {
+        let checked = &self.checked;
+        let streams: Arguments<'_, 3> = [&checked.types, &checked.ids, &checked.sequences];
+        let batch: Arguments<'_, 20> = [
             &self.after_position,
             &self.after_frontier,
             &self.new_position,
@@ -141,7 +143,8 @@ impl<'a> Columns<'a> {
             &self.levels,
             &self.indexes,
             &self.hashes,
-        ]
+        ];
+        (batch, Some(streams).filter(|_| !checked.types.is_empty()))
     }
 
     /// In the order of `append_batch`.

@@ -142,7 +142,11 @@ impl Session {
 
     /// The same for a batch that is plain, of a session that does not hold the lock.
     pub(super) async fn add(&self, batch: &Batch) -> Result<bool, LedgerError> {
-        truth(&self.row(&self.statements.add, &Columns::of(batch).to_add()).await?)
+        let columns = Columns::of(batch);
+        truth(&match columns.to_add() {
+            (known, None) => self.row(&self.statements.add, &known).await?,
+            (known, Some(unknown)) => self.row(&self.statements.add_to, &[&known[..], &unknown].concat()).await?,
+        })
     }
 
     async fn row(&self, statement: &Statement, with: &[&(dyn ToSql + Sync)]) -> Result<Row, LedgerError> {

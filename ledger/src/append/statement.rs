@@ -1,4 +1,4 @@
-//! The appender's statements: one that adds a plain batch, `append_batch` for any, `ask_ledger`, which tells where everything
+//! The appender's statements: two that add a plain batch, `append_batch` for any, `ask_ledger`, which tells where everything
 //! is, and one that reads leaves.
 
 use tokio_postgres::{Client, Error, Row, Statement};
@@ -9,6 +9,8 @@ use super::{Ground, Pending, Stream, failed};
 use crate::LedgerError;
 
 const ADD: &str = include_str!("add.sql");
+/// What of it is left out where all streams are known begins and ends with these lines.
+const STREAMS: (&str, &str) = ("-- Only where the batch has streams", "-- Always.");
 const WRITE: &str = "SELECT append_batch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, \
                      $18, $19, $20, $21, $22, $23, $24, $25, $26, $27)";
 const ASK: &str = include_str!("ask.sql");
@@ -21,6 +23,8 @@ pub(super) const RELEASE: &str =
 /// The prepared ones of a connection.
 pub(super) struct Statements {
     pub add: Statement,
+    /// The same with streams to look up.
+    pub add_to: Statement,
     pub write: Statement,
     pub ask: Statement,
     pub leaves: Statement,
@@ -28,9 +32,13 @@ pub(super) struct Statements {
 
 impl Statements {
     pub(super) async fn prepare(client: &Client) -> Result<Self, Error> {
-        let [add, write, ask, leaves] = [ADD, WRITE, ASK, LEAVES].map(|sql| client.prepare(sql));
-        let (add, write, ask, leaves) = futures::try_join!(add, write, ask, leaves)?;
-        Ok(Self { add, write, ask, leaves })
+        let known = match (ADD.split_once(STREAMS.0), ADD.split_once(STREAMS.1)) {
+            (Some((before, _)), Some((_, after))) => [before, after].concat(),
+            _ => ADD.to_owned(),
+        };
+        let [add, add_to, write, ask, leaves] = [&known, ADD, WRITE, ASK, LEAVES].map(|sql| client.prepare(sql));
+        let (add, add_to, write, ask, leaves) = futures::try_join!(add, add_to, write, ask, leaves)?;
+        Ok(Self { add, add_to, write, ask, leaves })
     }
 }
 
