@@ -40,7 +40,10 @@ impl Ledger {
     pub async fn load<D: Decider>(&self, tenant: &Tenant, aggregate_id: &str) -> Result<Loaded<D>, LedgerError> {
         let mut fold: Fold<D> = match self.recall(tenant, aggregate_id) {
             Some(known) => known,
-            None => self.snapshot(tenant, aggregate_id, u64::MAX).await?.unwrap_or_default(),
+            None => match self.begin(tenant, aggregate_id, u64::MAX).await? {
+                Some(begun) => begun,
+                None => return Ok(Loaded { state: D::default(), sequence: 0 }),
+            },
         };
         self.follow(tenant, aggregate_id, &mut fold, u64::MAX).await?;
         let (state, sequence) = (fold.state.clone(), fold.sequence);
@@ -58,7 +61,8 @@ impl Ledger {
         aggregate_id: &str,
         sequence: u64,
     ) -> Result<Loaded<D>, LedgerError> {
-        let mut fold: Fold<D> = self.snapshot(tenant, aggregate_id, sequence).await?.unwrap_or_default();
+        let begun = self.begin(tenant, aggregate_id, sequence).await?;
+        let Some(mut fold) = begun else { return Ok(Loaded { state: D::default(), sequence: 0 }) };
         self.follow(tenant, aggregate_id, &mut fold, sequence).await?;
         Ok(Loaded { state: fold.state, sequence: fold.sequence })
     }

@@ -52,16 +52,32 @@ struct Found {
     digest: Digest,
 }
 
+/// What there is of a stream.
+enum Kept {
+    Nothing,
+    Events,
+    Snapshot(Found),
+}
+
 impl Ledger {
-    /// What the newest snapshot up to `sequence` says, if it holds.
-    pub(crate) async fn snapshot<D: Decider>(
+    /// Where to go on folding a stream from: what the newest snapshot up to `sequence` says, if there is one and it holds, or
+    /// the beginning. Nothing where there is no stream, so that there is nothing to read either.
+    pub(crate) async fn begin<D: Decider>(
         &self,
         tenant: &Tenant,
         aggregate_id: &str,
         sequence: u64,
     ) -> Result<Option<Fold<D>>, LedgerError> {
-        let Some(found) = self.find_snapshot::<D>(tenant, aggregate_id, sequence).await? else { return Ok(None) };
-        let at = found.subject.sequence;
+        match self.find_snapshot::<D>(tenant, aggregate_id, sequence).await? {
+            Kept::Nothing => Ok(None),
+            Kept::Events => Ok(Some(Fold::default())),
+            Kept::Snapshot(found) => Ok(Some(self.held(found).await?.unwrap_or_default())),
+        }
+    }
+
+    /// What a snapshot says, if it holds.
+    async fn held<D: Decider>(&self, found: Found) -> Result<Option<Fold<D>>, LedgerError> {
+        let (Subject { tenant, aggregate_id, .. }, at) = (&found.subject, found.subject.sequence);
         // An event that is archived cannot be read, so that nothing is known of what covers it.
         let covered = match self.stream(tenant, D::TYPE, aggregate_id, at.saturating_sub(1), 1).await {
             Err(LedgerError::Archived { .. }) => return Ok(None),
@@ -82,19 +98,22 @@ impl Ledger {
         tenant: &Tenant,
         aggregate_id: &str,
         sequence: u64,
-    ) -> Result<Option<Found>, LedgerError> {
+    ) -> Result<Kept, LedgerError> {
         const OPERATION: &str = "find a snapshot";
         let query = sqlx::query(include_str!("find.sql")).bind(tenant.as_str()).bind(D::TYPE).bind(aggregate_id);
         let query = query.bind(CODE).bind(signed(sequence));
-        let row = self.bounded(OPERATION, query.fetch_optional(&self.0.pool)).await?;
+        let row = self.bounded(OPERATION, query.fetch_one(&self.0.pool)).await?;
         let read = |row: PgRow| {
+            let Some(state) = row.try_get("state")? else {
+                return Ok(if row.try_get("is_there")? { Kept::Events } else { Kept::Nothing });
+            };
             let (tenant, aggregate_id) = (tenant.clone(), aggregate_id.to_owned());
             let sequence = unsigned(&row, "sequence")?;
             let subject = Subject { tenant, aggregate_type: D::TYPE, aggregate_id, sequence };
             let sealed: Vec<u8> = row.try_get("digest")?;
-            Ok(Found { subject, state: row.try_get("state")?, digest: digest(&sealed, "digest")? })
+            Ok(Kept::Snapshot(Found { subject, state, digest: digest(&sealed, "digest")? }))
         };
-        row.map(read).transpose().map_err(|error: sqlx::Error| LedgerError::database(OPERATION, &error))
+        read(row).map_err(|error: sqlx::Error| LedgerError::database(OPERATION, &error))
     }
 
     async fn drop_snapshot(&self, subject: &Subject) -> Result<(), LedgerError> {
