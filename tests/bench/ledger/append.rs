@@ -13,7 +13,8 @@ const WRITERS: [usize; 4] = [1, 8, 64, 256];
 /// Contestants take turns, so that what the machine does besides strikes all of them, forwards and backwards, so that none
 /// always follows on the same one. One more turn goes before, in which they connect.
 const TURNS: usize = 8;
-const ES_EVENTS: &str = "CREATE TABLE es_events (aggregate_type text NOT NULL, aggregate_id text NOT NULL, sequence bigint NOT NULL, \
+/// The table of postgres-es, under another name.
+pub const ES_EVENTS: &str = "CREATE TABLE es_events (aggregate_type text NOT NULL, aggregate_id text NOT NULL, sequence bigint NOT NULL, \
      event_type text NOT NULL, event_version text NOT NULL, payload json NOT NULL, metadata json NOT NULL, \
      PRIMARY KEY (aggregate_type, aggregate_id, sequence))";
 const HEADINGS: &str = "| writers | ledger, events/s | p50 ms | p99 ms | postgres-es, events/s | p50 ms | p99 ms | bare INSERT \

@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a program that measures")]
 
 mod append;
+mod commands;
 mod databases;
 mod figures;
 mod fill;
@@ -28,10 +29,11 @@ use databases::Databases;
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-const PARTS: [&str; 5] = ["append", "latency", "growth", "verify", "memory"];
+const PARTS: [&str; 6] = ["append", "commands", "latency", "growth", "verify", "memory"];
 const HELP: &str = "Benchmarks of the ledger: cargo bench -p xagent-tests --bench ledger [-- PART...]
 
   append   durable appends against postgres-es and against a bare INSERT
+  commands the state of an aggregate and one durable append to it, against postgres-es
   latency  a tool call through the command side on runs of 10, 1,000 and 10,000 events, warm and cold
   growth   appends to ledgers of 10 thousand, 1 million and 10 million events
   verify   how fast `xagent verify` is
@@ -77,6 +79,7 @@ async fn run(url: &str, parts: &[&str]) -> String {
     for part in parts {
         report += &match *part {
             "append" => append::table(&databases).await,
+            "commands" => commands::table(&databases).await,
             "latency" => latency::table(&databases.copy("latency").await).await,
             "growth" => growth::table(&databases).await,
             "verify" => verify::rate(&databases).await,

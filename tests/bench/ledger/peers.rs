@@ -13,7 +13,7 @@ use xagent_ledger::{Append, CommandKey, Expected, Folded, Ledger};
 
 use crate::figures::{Figures, measure};
 
-const TURN: Duration = Duration::from_secs(1);
+pub const TURN: Duration = Duration::from_secs(1);
 
 /// An event whose payload has about so many bytes.
 pub fn event(bytes: usize) -> ToolEvent {
