@@ -10,13 +10,13 @@ use postgres_es::PostgresEventRepository;
 use sqlx::Executor;
 use sqlx::postgres::PgPoolOptions;
 use xagent_domain::tool::Tool;
-use xagent_domain::{Decider, Digest, Metadata, Tenant};
-use xagent_ledger::{Append, CommandKey, CqrsStore, Expected, Fact, Folded, Ledger};
+use xagent_domain::{Decider, Tenant};
+use xagent_ledger::{CqrsStore, Fact, Folded, Ledger};
 
 use crate::append::ES_EVENTS;
 use crate::databases::Databases;
 use crate::figures::{Figures, measure};
-use crate::peers::{TURN, event, metadata};
+use crate::peers::{TURN, append, event};
 
 const WRITERS: [usize; 4] = [1, 8, 64, 256];
 /// As in `append`: one more goes before, and every other one goes backwards.
@@ -68,15 +68,7 @@ async fn by_ledger(ledger: Ledger, turn: Turn, writer: usize, number: u64) -> u6
     let stream = turn.stream(writer, number);
     let loaded = ledger.load_warm::<Tool>(&tenant, &stream).await.unwrap();
     let key = format!("{}-{writer}-{number}-{}", turn.name, "k".repeat(20));
-    let append = Append {
-        tenant: tenant.clone(),
-        aggregate_id: stream,
-        expected: Expected::Exactly(loaded.sequence),
-        events: vec![event(1024)],
-        blobs: Vec::new(),
-        metadata: Metadata { command_id: key.clone(), ..metadata() },
-        command: Some(CommandKey { id: key.parse().unwrap(), body: Digest::of(b"body") }),
-    };
+    let append = append(stream, loaded.sequence, &key, event(1024));
     let appended = ledger.append::<Tool>(append).await.unwrap();
     let mut state = loaded.state;
     appended.events.iter().for_each(|event| state.evolve(event.event()));

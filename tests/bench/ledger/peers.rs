@@ -24,21 +24,26 @@ pub fn metadata() -> Metadata {
     Metadata { actor: "bench".to_owned(), command_id: "c".repeat(36), ..Metadata::default() }
 }
 
+/// One event to a stream that is at `sequence`, by a command with a key.
+pub fn append(aggregate_id: String, sequence: u64, key: &str, event: ToolEvent) -> Append<ToolEvent> {
+    Append {
+        tenant: Tenant::default_tenant(),
+        aggregate_id,
+        expected: Expected::Exactly(sequence),
+        events: vec![event],
+        blobs: Vec::new(),
+        metadata: Metadata { command_id: key.to_owned(), ..metadata() },
+        command: Some(CommandKey { id: key.parse().unwrap(), body: Digest::of(b"body") }),
+    }
+}
+
 /// Each writer appends to a stream of its own, one event of 1 KB and one idempotency key at a time.
 pub async fn ours(ledger: Ledger, writers: usize, turn: String) -> Figures {
     let event = event(1024);
     measure(writers, TURN, move |writer, sequence| {
-        let (ledger, events) = (ledger.clone(), vec![event.clone()]);
+        let ledger = ledger.clone();
         let key = format!("{turn}-{writer}-{sequence}-{}", "k".repeat(20));
-        let append = Append {
-            tenant: Tenant::default_tenant(),
-            aggregate_id: format!("{turn}-{writer}"),
-            expected: Expected::Exactly(sequence),
-            events,
-            blobs: Vec::new(),
-            metadata: Metadata { command_id: key.clone(), ..metadata() },
-            command: Some(CommandKey { id: key.parse().unwrap(), body: Digest::of(b"body") }),
-        };
+        let append = append(format!("{turn}-{writer}"), sequence, &key, event.clone());
         async move {
             ledger.append::<Tool>(append).await.unwrap();
             1
