@@ -145,7 +145,9 @@ impl Session {
         let columns = Columns::of(batch);
         truth(&match columns.to_add() {
             (known, None) => self.row(&self.statements.add, &known).await?,
-            (known, Some(unknown)) => self.row(&self.statements.add_to, &[&known[..], &unknown].concat()).await?,
+            (known, Some(unknown)) => {
+                self.row(&self.statements.look_up_and_add, &[&known[..], &unknown].concat()).await?
+            }
         })
     }
 

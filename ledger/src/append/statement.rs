@@ -24,7 +24,7 @@ pub(super) const RELEASE: &str =
 pub(super) struct Statements {
     pub add: Statement,
     /// The same with streams to look up.
-    pub add_to: Statement,
+    pub look_up_and_add: Statement,
     pub write: Statement,
     pub ask: Statement,
     pub leaves: Statement,
@@ -36,9 +36,10 @@ impl Statements {
             (Some((before, _)), Some((_, after))) => [before, after].concat(),
             _ => ADD.to_owned(),
         };
-        let [add, add_to, write, ask, leaves] = [&known, ADD, WRITE, ASK, LEAVES].map(|sql| client.prepare(sql));
-        let (add, add_to, write, ask, leaves) = futures::try_join!(add, add_to, write, ask, leaves)?;
-        Ok(Self { add, add_to, write, ask, leaves })
+        let [add, look_up_and_add, write, ask, leaves] =
+            [&known, ADD, WRITE, ASK, LEAVES].map(|sql| client.prepare(sql));
+        let (add, look_up_and_add, write, ask, leaves) = futures::try_join!(add, look_up_and_add, write, ask, leaves)?;
+        Ok(Self { add, look_up_and_add, write, ask, leaves })
     }
 }
 

@@ -95,7 +95,7 @@ impl Ledger {
         };
         let mut walk = Walk::new(self, end, head.clone(), against.checkpoints.iter().map(outside).collect());
         if head.is_none() {
-            let detail = format!("its frontier is not that of a tree of {end} events");
+            let detail = format!("it has no frontier of a tree of {end} events");
             walk.findings.add(Fault::Head { detail });
         }
         let (segments, archived) = self.segments(end, &against.archives, &mut walk.findings).await?;
